@@ -1,0 +1,1 @@
+"""Locks and their like, and how their handles travel."""
