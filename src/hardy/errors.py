@@ -8,6 +8,8 @@ __all__ = [
     "AttachError",
     "ForeignHandle",
     "HardyError",
+    "OwnerDied",
+    "OwnerDiedWarning",
     "ProcessDied",
     "signal_name",
 ]
@@ -63,6 +65,29 @@ class ProcessDied(HardyError, RuntimeError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
+
+
+class OwnerDied(HardyError, RuntimeError):
+    """The process that held a lock died with it. Whoever gets this error holds the lock now.
+
+    Attributes:
+        name: the lock's name, or None.
+        owner: identity of the dead process (see `hardy._core.runtime.pid_of`).
+        pid: its process id.
+    """
+
+    def __init__(self, message: str, *, name: str | None, owner: int, pid: int) -> None:
+        super().__init__(message)
+        self.name = name
+        self.owner = owner
+        self.pid = pid
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
+
+
+class OwnerDiedWarning(RuntimeWarning):
+    """The process that held a lock died with it, and this process holds the lock now."""
 
 
 def _rebuild(kind: type[HardyError], message: str, fields: dict[str, object]) -> HardyError:
