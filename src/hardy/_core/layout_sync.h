@@ -40,4 +40,34 @@ typedef struct {
 } HDY_ALIGNED hdy_event;
 _Static_assert(sizeof(hdy_event) == HDY_CACHE_LINE, "an event fills one cache line");
 
+/* ---- what has a table of processes: Semaphore, Condition, Barrier, RWLock ---- */
+
+typedef struct {
+    uint32_t kind;     /*  0 creator */
+    uint32_t turn;     /*  4 guard; the futex word of waiters: changes whenever they should look again */
+    uint32_t waiters;  /*  8 guard; somebody may sleep on `turn` */
+    uint32_t rows;     /* 12 guard; rows of the table ever used: the rest is all zero */
+    uint32_t capacity; /* 16 creator */
+    char pad[HDY_CACHE_LINE - 20];
+    hdy_guard guard; /* 64 */
+} hdy_party;
+_Static_assert(sizeof(hdy_party) == 2 * HDY_CACHE_LINE, "the head of a party fills two cache lines");
+
+/* value = total - what the rows hold; `value` is derived, and computed anew after a death. */
+#define HDY_SEM_ROWS 128u
+typedef struct {
+    uint64_t identity; /*  0 guard; 0: free */
+    uint32_t held;     /*  8 guard; permits taken with `with`: the commit of taking and giving back */
+    uint32_t reserved; /* 12 */
+} hdy_sem_row;
+typedef struct {
+    hdy_party party;
+    int32_t total; /* 128 guard; permits less bare acquires plus bare releases: their commit */
+    int32_t value; /* 132 guard; derived */
+    int32_t bound; /* 136 creator; a release above it is refused */
+    char pad[HDY_CACHE_LINE - 12];
+    hdy_sem_row row[HDY_SEM_ROWS]; /* 192 */
+} hdy_sem;
+_Static_assert(offsetof(hdy_sem, row) == 3 * HDY_CACHE_LINE, "rows start on a cache line");
+
 #endif

@@ -1,16 +1,18 @@
 # What the sync objects share: a handle to a cell, and sleeping in slices.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
 from hardy._core.memory cimport Cell
 
 cdef extern from "layout_sync.h":
     ctypedef struct hdy_lock:
-        unsigned int kind
-        unsigned int depth
-        unsigned long long owner
-        unsigned long long thread
-        unsigned long long recovered
+        uint32_t kind
+        uint32_t depth
+        uint64_t owner
+        uint64_t thread
+        uint64_t recovered
     ctypedef struct hdy_event:
-        unsigned int kind
-        unsigned int word
+        uint32_t kind
+        uint32_t word
     enum:
         HDY_SYNC_LOCK
         HDY_SYNC_RLOCK
@@ -26,26 +28,26 @@ cdef enum:
 
 # Sleeps without the GIL while *word == seen, for one slice and until the deadline at the most; runs
 # signal handlers. 1: the slice is over, look whether somebody died; 0: woken, or the word changed.
-cdef int sleep_slice(unsigned int *word, unsigned int seen, long long deadline, long long *slice_ns) except -1
+cdef int sleep_slice(uint32_t *word, uint32_t seen, int64_t deadline, int64_t *slice_ns) except -1
 
 cdef class SyncCell:
     cdef readonly Cell cell
     # Which process (counted in forks) this handle was last found usable in.
-    cdef unsigned int forks
+    cdef uint32_t forks
     cdef readonly object name
     cdef object __weakref__
     # Creates the cell / takes one that another process created, refusing what is of another kind.
-    cdef int make(self, unsigned int kind, unsigned int nbytes) except -1
-    cdef int take(self, Cell cell, unsigned int kind, unsigned int least_bytes) except -1
+    cdef int make(self, uint32_t kind, uint32_t nbytes) except -1
+    cdef int take(self, Cell cell, uint32_t kind, uint32_t least_bytes) except -1
     # To be called first by every operation: nothing but a compare, unless the process has changed.
     cdef int recheck(self) except -1
 
 cdef class LockCell(SyncCell):
     cdef hdy_lock *at
-    cdef bint contend(self, bint block, long long deadline) except -1
+    cdef bint contend(self, bint block, int64_t deadline) except -1
     # For Condition: gives the lock up however often it is held, and takes it back as often.
-    cdef unsigned int let_go(self) except? 0
-    cdef int take_back(self, unsigned int depth) except -1
+    cdef uint32_t let_go(self) except? 0
+    cdef int take_back(self, uint32_t depth) except -1
 
 cdef class RLockCell(LockCell):
     pass

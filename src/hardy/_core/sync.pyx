@@ -2,6 +2,9 @@
 #
 # Every compare-and-swap is made with the GIL held, only the sleep is not: a lock is never owned by a
 # thread that still has to queue for the GIL.
+from libc.errno cimport EPERM, ETIMEDOUT
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
 from hardy._core cimport runtime
 from hardy._core.runtime import _declare
 from hardy._core.memory cimport Cell, allocate_cell
@@ -16,31 +19,30 @@ cdef extern from "sync_lock.h":
     static inline void hdy_lock_slept(void) { HDY_FAILPOINT("lock.wait.after_sleep"); }
     static inline void hdy_event_slept(void) { HDY_FAILPOINT("event.wait.after_sleep"); }
     """
-    const unsigned long long HDY_CONTENDED
-    const unsigned int HDY_EVENT_SET
-    unsigned long long hdy_owner_identity(unsigned long long word) noexcept nogil
-    unsigned int *hdy_low_half(unsigned long long *word) noexcept nogil
-    bint hdy_lock_take(hdy_lock *l, unsigned long long contended) noexcept nogil
-    bint hdy_lock_mark(hdy_lock *l, unsigned long long *seen) noexcept nogil
-    bint hdy_lock_take_over(hdy_lock *l, unsigned long long dead) noexcept nogil
-    bint hdy_lock_give_back(hdy_lock *l, unsigned long long dead) noexcept nogil
+    const uint64_t HDY_CONTENDED
+    const uint32_t HDY_EVENT_SET
+    uint64_t hdy_owner_identity(uint64_t word) noexcept nogil
+    uint32_t *hdy_low_half(uint64_t *word) noexcept nogil
+    bint hdy_lock_take(hdy_lock *l, uint64_t contended) noexcept nogil
+    bint hdy_lock_mark(hdy_lock *l, uint64_t *seen) noexcept nogil
+    bint hdy_lock_take_over(hdy_lock *l, uint64_t dead) noexcept nogil
+    bint hdy_lock_give_back(hdy_lock *l, uint64_t dead) noexcept nogil
     int hdy_lock_release(hdy_lock *l) noexcept nogil
     bint hdy_lock_held_here(hdy_lock *l) noexcept nogil
     bint hdy_lock_is_mine(hdy_lock *l) noexcept nogil
-    bint hdy_rlock_enter(hdy_lock *l, unsigned int depth) noexcept nogil
+    bint hdy_rlock_enter(hdy_lock *l, uint32_t depth) noexcept nogil
     int hdy_rlock_release(hdy_lock *l) noexcept nogil
     void hdy_event_set(hdy_event *e) noexcept nogil
     void hdy_event_clear(hdy_event *e) noexcept nogil
-    bint hdy_event_passed(hdy_event *e, unsigned int since, unsigned int *seen) noexcept nogil
+    bint hdy_event_passed(hdy_event *e, uint32_t since, uint32_t *seen) noexcept nogil
     void hdy_lock_slept() noexcept nogil
     void hdy_event_slept() noexcept nogil
-    int hdy_futex_wait(unsigned int *word, unsigned int seen, long long deadline_ns) noexcept nogil
-    unsigned long long hdy_load(unsigned long long *p) noexcept nogil
-    unsigned int hdy_load_32 "hdy_load"(unsigned int *p) noexcept nogil
+    int hdy_futex_wait(uint32_t *word, uint32_t seen, int64_t deadline_ns) noexcept nogil
+    uint64_t hdy_load(uint64_t *p) noexcept nogil
+    uint32_t hdy_load_32 "hdy_load"(uint32_t *p) noexcept nogil
     size_t hdy_fp_count() noexcept nogil
     const char *hdy_fp_name(size_t i) noexcept nogil
 
-from libc.errno cimport ETIMEDOUT, EPERM
 
 hdy_rt = runtime.shared()
 
@@ -52,8 +54,8 @@ _RELEASED_TOO_OFTEN = "semaphore or lock released too many times"
 _NOT_OWNED = "attempt to release recursive lock not owned by thread"
 
 
-cdef int sleep_slice(unsigned int *word, unsigned int seen, long long deadline, long long *slice_ns) except -1:
-    cdef long long until = hdy_now_ns() + slice_ns[0]
+cdef int sleep_slice(uint32_t *word, uint32_t seen, int64_t deadline, int64_t *slice_ns) except -1:
+    cdef int64_t until = hdy_now_ns() + slice_ns[0]
     cdef int r
     if until > deadline:
         until = deadline
@@ -77,14 +79,14 @@ cdef class SyncCell:
     def __cinit__(self, *args, **kwargs):
         self.forks = _NEVER
 
-    cdef int make(self, unsigned int kind, unsigned int nbytes) except -1:
+    cdef int make(self, uint32_t kind, uint32_t nbytes) except -1:
         cdef Cell cell = allocate_cell(nbytes)
-        (<unsigned int *>cell.at)[0] = kind
+        (<uint32_t *>cell.at)[0] = kind
         self.take(cell, kind, nbytes)
         return 0
 
-    cdef int take(self, Cell cell, unsigned int kind, unsigned int least_bytes) except -1:
-        if cell.nbytes < least_bytes or (<unsigned int *>cell.at)[0] != kind:
+    cdef int take(self, Cell cell, uint32_t kind, uint32_t least_bytes) except -1:
+        if cell.nbytes < least_bytes or (<uint32_t *>cell.at)[0] != kind:
             raise AttachError(f"the handle does not lead to a {type(self).__name__}: its memory holds something else")
         self.cell = cell
         return 0
@@ -129,16 +131,16 @@ cdef class LockCell(SyncCell):
 
         If a process dies here: its lock goes to the next acquirer, who finds `recovered` set.
         """
-        cdef long long deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
+        cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
         if self.forks != hdy_rt.forks:
             self.recheck()
         if hdy_lock_take(self.at, 0):
             return True
         return self.contend(block, deadline)
 
-    cdef bint contend(self, bint block, long long deadline) except -1:
-        cdef long long slice_ns = FIRST_SLICE_NS
-        cdef unsigned long long seen, contended = 0
+    cdef bint contend(self, bint block, int64_t deadline) except -1:
+        cdef int64_t slice_ns = FIRST_SLICE_NS
+        cdef uint64_t seen, contended = 0
         cdef bint last, look = False, alive
         while True:
             seen = hdy_load(&self.at.owner)
@@ -161,7 +163,7 @@ cdef class LockCell(SyncCell):
                 continue
             # Whoever has slept keeps the flag up: it cannot know who else sleeps.
             contended = HDY_CONTENDED
-            look = sleep_slice(hdy_low_half(&self.at.owner), <unsigned int>seen, deadline, &slice_ns)
+            look = sleep_slice(hdy_low_half(&self.at.owner), <uint32_t>seen, deadline, &slice_ns)
             hdy_lock_slept()
 
     def release(self) -> None:
@@ -232,11 +234,11 @@ cdef class LockCell(SyncCell):
         """Whether the lock is held."""
         return self.locked()
 
-    cdef unsigned int let_go(self) except? 0:
+    cdef uint32_t let_go(self) except? 0:
         LockCell.release(self)
         return 1
 
-    cdef int take_back(self, unsigned int depth) except -1:
+    cdef int take_back(self, uint32_t depth) except -1:
         LockCell.__enter__(self)
         return 0
 
@@ -268,7 +270,7 @@ cdef class RLockCell(LockCell):
 
         If a process dies here: its lock goes to the next acquirer, who finds `recovered` set.
         """
-        cdef long long deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
+        cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
         if self.forks != hdy_rt.forks:
             self.recheck()
         if hdy_lock_take(self.at, 0):
@@ -277,7 +279,7 @@ cdef class RLockCell(LockCell):
             return hdy_rlock_enter(self.at, self.at.depth + 1)
         return self.contend(block, deadline)
 
-    cdef bint contend(self, bint block, long long deadline) except -1:
+    cdef bint contend(self, bint block, int64_t deadline) except -1:
         try:
             if not LockCell.contend(self, block, deadline):
                 return False
@@ -309,12 +311,12 @@ cdef class RLockCell(LockCell):
         """How often this process holds the lock."""
         return self.at.depth if LockCell._count(self) else 0
 
-    cdef unsigned int let_go(self) except? 0:
-        cdef unsigned int depth = self.at.depth
+    cdef uint32_t let_go(self) except? 0:
+        cdef uint32_t depth = self.at.depth
         LockCell.release(self)
         return depth
 
-    cdef int take_back(self, unsigned int depth) except -1:
+    cdef int take_back(self, uint32_t depth) except -1:
         RLockCell.acquire(self)
         hdy_rlock_enter(self.at, depth)
         return 0
@@ -362,9 +364,9 @@ cdef class EventCell(SyncCell):
         Returns:
             False when the time was over first.
         """
-        cdef long long deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
-        cdef long long slice_ns = FIRST_SLICE_NS
-        cdef unsigned int since, seen
+        cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
+        cdef int64_t slice_ns = FIRST_SLICE_NS
+        cdef uint32_t since, seen
         if self.forks != hdy_rt.forks:
             self.recheck()
         since = hdy_load_32(&self.at.word)
