@@ -13,6 +13,8 @@ __all__ = [
     "ForeignHandle",
     "HardyError",
     "LeaseLost",
+    "OwnerDied",
+    "OwnerDiedWarning",
     "ProcessDied",
     "QueueCorrupt",
     "TasksLost",
@@ -138,6 +140,29 @@ class TasksLost(ProcessDied):
     """
 
     items: int = 0
+
+
+class OwnerDied(HardyError, RuntimeError):
+    """The process that held a lock died with it. Whoever gets this error holds the lock now.
+
+    Attributes:
+        name: the lock's name, or None.
+        owner: identity of the dead process (see `hardy._core.runtime.pid_of`).
+        pid: its process id.
+    """
+
+    def __init__(self, message: str, *, name: str | None, owner: int, pid: int) -> None:
+        super().__init__(message)
+        self.name = name
+        self.owner = owner
+        self.pid = pid
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
+
+
+class OwnerDiedWarning(RuntimeWarning):
+    """The process that held a lock died with it, and this process holds the lock now."""
 
 
 def _rebuild(kind: type[HardyError], message: str, fields: dict[str, object]) -> HardyError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hardy._core import runtime
+from hardy._core import board, runtime
 
 if TYPE_CHECKING:
     from hardy._core.ring import Ring
@@ -20,10 +20,8 @@ __all__ = ["nobody_can_put"]
 
 def nobody_can_put(queue: Ring) -> bool:
     """Whether no process is left that could put into `queue`; asked by a reader that waits."""
-    from hardy._core import board
-
     creator = queue._creator()
-    could = {creator, *(identity for identity in board.descendants(creator))}
+    could = {creator, *(identity for identity, _, _ in board.descendants(creator))}
     for identity, has_put, has_closed, waits, sole_thread in queue._parties():
         if has_closed or (waits and (sole_thread or not has_put)):
             could.discard(identity)

@@ -31,13 +31,14 @@ class Described(NamedTuple):
 def describe(identity: int) -> Described:
     """What is known of the process of that identity."""
     pid = runtime.pid_of(identity)
-    name, exitcode = board.describe(identity)
-    ended = ""
-    signal = None
-    if exitcode is not None and exitcode < 0:
-        signal = -exitcode
-        ended = f", {signal_name(signal)}"
+    name, _, exitcode = board.describe(identity) or ("", pid, None)
+    signal = -exitcode if exitcode is not None and exitcode < 0 else None
+    details = [f"pid {pid}"] if name else []
+    if signal is not None:
+        details.append(signal_name(signal))
     elif exitcode is not None:
-        ended = f", exit status {exitcode}"
-    text = f"{name!r} (pid {pid}{ended})" if name else f"process {pid}{f' ({ended[2:]})' if ended else ''}"
+        details.append(f"exit status {exitcode}")
+    text = repr(name) if name else f"process {pid}"
+    if details:
+        text += f" ({', '.join(details)})"
     return Described(text, name, pid, signal, exitcode)

@@ -1,0 +1,49 @@
+"""What a process is told that takes a lock over from a dead one."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from hardy._core import runtime
+from hardy._sync.owner import describe
+from hardy.errors import OwnerDied, OwnerDiedWarning
+
+__all__ = ["Recoverable", "check_on_owner_death"]
+
+
+def check_on_owner_death(on_owner_death: str) -> bool:
+    """Whether an error is asked for rather than a warning.
+
+    Raises:
+        ValueError: it is neither "warn" nor "raise".
+    """
+    if on_owner_death not in ("warn", "raise"):
+        raise ValueError(f'on_owner_death must be "warn" or "raise", not {on_owner_death!r}')
+    return on_owner_death == "raise"
+
+
+class Recoverable:
+    """Warns, or raises, when a lock came from a dead owner; mixed into the locks' Python classes."""
+
+    _raises: bool = False
+
+    if TYPE_CHECKING:
+        name: str | None
+
+        def _give_back(self, identity: int) -> bool: ...
+
+    def _owner_died(self, identity: int) -> None:
+        which = f"a {type(self).__name__}" if self.name is None else f"{type(self).__name__} {self.name!r}"
+        message = (
+            f"{describe(identity).text} died holding {which}. You hold the lock now, "
+            "but what it guards may be half-written: check it."
+        )
+        if self._raises:
+            raise OwnerDied(message, name=self.name, owner=identity, pid=runtime.pid_of(identity))
+        try:
+            warnings.warn(message, OwnerDiedWarning, stacklevel=2)
+        except BaseException:
+            # A filter made an error of the warning: the caller will not think that it holds the lock.
+            self._give_back(identity)
+            raise
