@@ -20,9 +20,9 @@ typedef struct {
     hdy_ring *ring; /* = arena[0] */
     char **arena;   /* HDY_MAX_ARENAS pointers, mapped on demand, never unmapped before the queue */
     int fd;
-    uint32_t forks;    /* hdy_rt->forks when `party` and `party_flags` were written */
-    uint32_t party;    /* index + 1 of this process's entry; 0: none yet */
-    uint32_t party_flags;
+    uint32_t forks;    /* hdy_rt->forks when `user` and `user_flags` were written */
+    uint32_t user;    /* index + 1 of this process's entry; 0: none yet */
+    uint32_t user_flags;
 } hdy_queue;
 
 /* The address of an arena, mapped if it was not; NULL when it cannot be (errno tells). Any thread,

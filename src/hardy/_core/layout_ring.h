@@ -26,8 +26,8 @@
 #define HDY_ARENA_BYTES ((uint64_t)HDY_UNIT_BYTES * HDY_ARENA_UNITS)
 #define HDY_MAX_ARENAS 16384u /* 256 GiB a queue */
 #define HDY_TABLE_OFFSET 32768u
-#define HDY_PARTIES_OFFSET 8192u
-#define HDY_PARTIES 768u
+#define HDY_USERS_OFFSET 8192u
+#define HDY_USERS 768u
 #define HDY_EXTENT_UNITS 255u /* the longest extent: an arena less its unit 0 */
 #define HDY_BLOCK_START 64u
 #define HDY_INLINE_MAX 24576u
@@ -70,15 +70,15 @@ typedef struct {
 /* A process that used the queue. Entries of the dead are used again. */
 typedef struct {
     uint64_t identity;
-    uint32_t flags;     /* HDY_PARTY_* */
+    uint32_t flags;     /* HDY_USER_* */
     uint32_t waiting;   /* its threads that wait in get now (too high after a kill: the dead do not count) */
     int32_t unfinished; /* JoinableQueue: items got less task_done calls ... */
     uint32_t stamp;     /* ... up to the state with this stamp; one 8-byte store writes both */
     uint64_t reserved;
-} hdy_party;
-_Static_assert(sizeof(hdy_party) == 32, "parties tile cache lines");
-enum { HDY_PARTY_PUT = 1, HDY_PARTY_CLOSED = 2, HDY_PARTY_SOLE_THREAD = 4 };
-_Static_assert(HDY_PARTIES_OFFSET + HDY_PARTIES * sizeof(hdy_party) <= HDY_TABLE_OFFSET, "parties fit");
+} hdy_user;
+_Static_assert(sizeof(hdy_user) == 32, "parties tile cache lines");
+enum { HDY_USER_PUT = 1, HDY_USER_CLOSED = 2, HDY_USER_SOLE_THREAD = 4 };
+_Static_assert(HDY_USERS_OFFSET + HDY_USERS * sizeof(hdy_user) <= HDY_TABLE_OFFSET, "parties fit");
 
 /* One leased message. Live while state != FREE and seq < head_seq of the committed state: a take
  * fills the slot first and commits by moving the head past the message. */
@@ -149,6 +149,6 @@ typedef struct {
     uint32_t dead;
     uint64_t swept_ns; /* when dead lease holders were last looked for */
 } hdy_ring;
-_Static_assert(sizeof(hdy_ring) <= HDY_PARTIES_OFFSET, "the header fits");
+_Static_assert(sizeof(hdy_ring) <= HDY_USERS_OFFSET, "the header fits");
 
 #endif

@@ -50,7 +50,7 @@ typedef struct {
     uint32_t capacity; /* 16 creator */
     char pad[HDY_CACHE_LINE - 20];
     hdy_guard guard; /* 64 */
-} hdy_party;
+} HDY_ALIGNED hdy_party;
 _Static_assert(sizeof(hdy_party) == 2 * HDY_CACHE_LINE, "the head of a party fills two cache lines");
 
 /* value = total - what the rows hold; `value` is derived, and computed anew after a death. */

@@ -3,7 +3,7 @@
 #define HDY_REPAIR_H
 
 #include "lease.h"
-#include "party.h"
+#include "users.h"
 
 /* Sets or takes the mark of a chain. 0, or -1 when it cannot be followed. */
 static inline int hdy_mark_chain(hdy_queue *q, uint32_t unit)
@@ -88,7 +88,7 @@ static void hdy_ring_repair(void *object)
     hdy_queue *q = object;
     hdy_ring *r = q->ring;
     uint32_t retained = 0, hands = 0;
-    hdy_party_settle(r); /* first: the next commit would overwrite what it books */
+    hdy_user_settle(r); /* first: the next commit would overwrite what it books */
     for (uint32_t a = 0; a < r->arenas; a++)
         if (!hdy_arena(q, a))
             return;

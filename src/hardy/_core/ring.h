@@ -98,8 +98,8 @@ static inline uint64_t hdy_align8(uint64_t n)
 }
 
 static void hdy_ring_repair(void *object);
-static inline void hdy_party_act(hdy_queue *q, hdy_state *n, int delta);
-static inline void hdy_party_settle(hdy_ring *r);
+static inline void hdy_user_act(hdy_queue *q, hdy_state *n, int delta);
+static inline void hdy_user_settle(hdy_ring *r);
 
 /* ---- first use ---- */
 
@@ -340,12 +340,12 @@ static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t r
         return error ? error : -EAGAIN;
     *done = i;
     if (r->joinable)
-        hdy_party_act(q, n, i);
+        hdy_user_act(q, n, i);
     hdy_wake(&r->space_asked, &r->space_seq, r->maxbytes ? INT_MAX : (uint64_t)i);
     hdy_commit(r);
     if (r->joinable) {
         HDY_FAILPOINT("ring.get.before_settle");
-        hdy_party_settle(r);
+        hdy_user_settle(r);
     }
     if (large) {
         HDY_FAILPOINT("ring.get.before_take_in_hand");

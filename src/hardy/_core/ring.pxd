@@ -41,10 +41,10 @@ cdef extern from "repair.h":
         HDY_MAX_ARENAS
         HDY_ARENA_UNITS
         HDY_RETAIN_UNITS
-        HDY_PARTIES
-        HDY_PARTY_PUT
-        HDY_PARTY_CLOSED
-        HDY_PARTY_SOLE_THREAD
+        HDY_USERS
+        HDY_USER_PUT
+        HDY_USER_CLOSED
+        HDY_USER_SOLE_THREAD
         HDY_SLOT_READY
         HDY_SLOT_DEAD
     const unsigned long long HDY_ARENA_BYTES
@@ -61,7 +61,7 @@ cdef extern from "repair.h":
         hdy_ring *ring
         char **arena
         int fd
-        unsigned int forks, party, party_flags
+        unsigned int forks, user, user_flags
     ctypedef struct hdy_message:
         unsigned int kind
         unsigned long long size
@@ -74,7 +74,7 @@ cdef extern from "repair.h":
         char *small
         unsigned long long room
         unsigned int unit
-    ctypedef struct hdy_party:
+    ctypedef struct hdy_user:
         unsigned long long identity
         unsigned int flags, waiting
     ctypedef struct hdy_lease:
@@ -103,8 +103,8 @@ cdef extern from "repair.h":
     unsigned int hdy_ask(unsigned int *, unsigned int *) noexcept nogil
     void hdy_wake_all(unsigned int *, unsigned int *) noexcept nogil
     int hdy_futex_wait(unsigned int *, unsigned int, long long) noexcept nogil
-    hdy_party *hdy_parties(hdy_ring *) noexcept nogil
-    hdy_party *hdy_party_own(hdy_queue *) noexcept nogil
+    hdy_user *hdy_users(hdy_ring *) noexcept nogil
+    hdy_user *hdy_user_own(hdy_queue *) noexcept nogil
     int hdy_ring_task_done(hdy_queue *) noexcept nogil
     unsigned int hdy_ring_write_off(hdy_queue *, uint64_t *) noexcept nogil
     int hdy_lease_take(hdy_queue *, hdy_lease *, char *) noexcept nogil

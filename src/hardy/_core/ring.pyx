@@ -196,20 +196,20 @@ cdef class Ring:
         if self.q.ring.maxbytes and size > self.q.ring.maxbytes:
             raise ValueError(f"a message of {size} bytes never fits a queue with maxbytes={self.q.ring.maxbytes}; "
                              "nothing was put")
-        if self.q.forks != hdy_rt.forks or not self.q.party_flags & HDY_PARTY_PUT:
-            self._note(HDY_PARTY_PUT)
+        if self.q.forks != hdy_rt.forks or not self.q.user_flags & HDY_USER_PUT:
+            self._note(HDY_USER_PUT)
         return 0
 
     cdef int _note(self, unsigned int flag) except -1:
         # Notes in this process's entry what it does with the queue.
-        cdef hdy_party *p
+        cdef hdy_user *p
         self._enter_surely()
-        p = hdy_party_own(&self.q)
+        p = hdy_user_own(&self.q)
         if p != NULL:
             p.flags |= flag
-            self.q.party_flags = p.flags
+            self.q.user_flags = p.flags
         hdy_leave(&self.q)
-        self.q.party_flags |= flag
+        self.q.user_flags |= flag
         self.q.forks = hdy_rt.forks
         return 0
 
@@ -356,13 +356,13 @@ cdef class Ring:
         return 0
 
     cdef int _waits(self, int change) except -1:
-        cdef hdy_party *p
+        cdef hdy_user *p
         cdef bint sole = _threading.active_count() == 1
         self._enter_surely()
-        p = hdy_party_own(&self.q)
+        p = hdy_user_own(&self.q)
         if p != NULL and (change > 0 or p.waiting):
             p.waiting += change
-            p.flags = (p.flags & ~<unsigned int>HDY_PARTY_SOLE_THREAD) | (HDY_PARTY_SOLE_THREAD if sole else 0)
+            p.flags = (p.flags & ~<unsigned int>HDY_USER_SOLE_THREAD) | (HDY_USER_SOLE_THREAD if sole else 0)
         hdy_leave(&self.q)
         return 0
 
@@ -554,23 +554,23 @@ cdef class Ring:
     def _close(self):
         if self.closed:
             return
-        self._note(HDY_PARTY_CLOSED)
+        self._note(HDY_USER_CLOSED)
         self._enter_surely()
         self.q.ring.closes += 1
         hdy_wake_all(&self.q.ring.items_asked, &self.q.ring.items_seq)
         hdy_leave(&self.q)
         self.closed = True
 
-    def _parties(self):
+    def _users(self):
         # (identity, has put, has closed, waits in get, has one thread only), of each process that used it
-        cdef hdy_party *table = hdy_parties(self.q.ring)
-        cdef hdy_party p
+        cdef hdy_user *table = hdy_users(self.q.ring)
+        cdef hdy_user p
         found = []
-        for i in range(HDY_PARTIES):
+        for i in range(HDY_USERS):
             p = table[i]
             if p.identity:
-                found.append((p.identity, bool(p.flags & HDY_PARTY_PUT), bool(p.flags & HDY_PARTY_CLOSED),
-                              p.waiting > 0, bool(p.flags & HDY_PARTY_SOLE_THREAD)))
+                found.append((p.identity, bool(p.flags & HDY_USER_PUT), bool(p.flags & HDY_USER_CLOSED),
+                              p.waiting > 0, bool(p.flags & HDY_USER_SOLE_THREAD)))
         return found
 
     def _creator(self):

@@ -22,7 +22,7 @@ def nobody_can_put(queue: Ring) -> bool:
     """Whether no process is left that could put into `queue`; asked by a reader that waits."""
     creator = queue._creator()
     could = {creator, *(identity for identity, _, _ in board.descendants(creator))}
-    for identity, has_put, has_closed, waits, sole_thread in queue._parties():
+    for identity, has_put, has_closed, waits, sole_thread in queue._users():
         if has_closed or (waits and (sole_thread or not has_put)):
             could.discard(identity)
         else:

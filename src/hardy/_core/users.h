@@ -4,18 +4,18 @@
  * put (the end of the stream, as of a pipe whose writers have all closed), and which dead process
  * held items for which `task_done` will never come.
  */
-#ifndef HDY_PARTY_H
-#define HDY_PARTY_H
+#ifndef HDY_USERS_H
+#define HDY_USERS_H
 
 #include "ring.h"
 
-static inline hdy_party *hdy_parties(hdy_ring *r)
+static inline hdy_user *hdy_users(hdy_ring *r)
 {
-    return (hdy_party *)((char *)r + HDY_PARTIES_OFFSET);
+    return (hdy_user *)((char *)r + HDY_USERS_OFFSET);
 }
 
 /* unfinished and stamp, as one store. */
-static inline void hdy_party_tally(hdy_party *p, int32_t unfinished, uint32_t stamp)
+static inline void hdy_user_tally(hdy_user *p, int32_t unfinished, uint32_t stamp)
 {
     uint64_t both;
     int32_t u = unfinished;
@@ -25,24 +25,24 @@ static inline void hdy_party_tally(hdy_party *p, int32_t unfinished, uint32_t st
 }
 
 /* Books the current state's delta with its actor, once. */
-static inline void hdy_party_settle(hdy_ring *r)
+static inline void hdy_user_settle(hdy_ring *r)
 {
     const hdy_state *s = hdy_current(r);
-    if (!s->actor || s->actor > HDY_PARTIES)
+    if (!s->actor || s->actor > HDY_USERS)
         return;
-    hdy_party *p = &hdy_parties(r)[s->actor - 1];
+    hdy_user *p = &hdy_users(r)[s->actor - 1];
     if (p->stamp != s->stamp)
-        hdy_party_tally(p, p->unfinished + s->delta, s->stamp);
+        hdy_user_tally(p, p->unfinished + s->delta, s->stamp);
 }
 
 /* This process's entry; NULL when all entries belong to living processes. */
-static inline hdy_party *hdy_party_own(hdy_queue *q)
+static inline hdy_user *hdy_user_own(hdy_queue *q)
 {
-    hdy_party *table = hdy_parties(q->ring), *spare = NULL;
+    hdy_user *table = hdy_users(q->ring), *spare = NULL;
     uint64_t me = hdy_self();
-    if (q->forks == hdy_rt->forks && q->party)
-        return &table[q->party - 1];
-    for (uint32_t i = 0; i < HDY_PARTIES; i++) {
+    if (q->forks == hdy_rt->forks && q->user)
+        return &table[q->user - 1];
+    for (uint32_t i = 0; i < HDY_USERS; i++) {
         if (table[i].identity == me) {
             spare = &table[i];
             break;
@@ -50,31 +50,31 @@ static inline hdy_party *hdy_party_own(hdy_queue *q)
         if (!table[i].identity && !spare)
             spare = &table[i];
     }
-    for (uint32_t i = 0; i < HDY_PARTIES && !spare; i++)
+    for (uint32_t i = 0; i < HDY_USERS && !spare; i++)
         if (!table[i].unfinished && !hdy_alive(table[i].identity))
             spare = &table[i];
     if (!spare)
         return NULL;
     if (spare->identity != me) {
-        HDY_FAILPOINT("party.claim.before_commit");
+        HDY_FAILPOINT("ring.user.before_commit");
         spare->identity = 0;
         spare->flags = spare->waiting = 0;
-        hdy_party_tally(spare, 0, hdy_current(q->ring)->stamp);
+        hdy_user_tally(spare, 0, hdy_current(q->ring)->stamp);
         hdy_store(&spare->identity, me);
-        HDY_FAILPOINT("party.claim.after_commit");
+        HDY_FAILPOINT("ring.user.after_commit");
     }
-    q->party = (uint32_t)(spare - table) + 1;
+    q->user = (uint32_t)(spare - table) + 1;
     q->forks = hdy_rt->forks;
-    q->party_flags = spare->flags;
+    q->user_flags = spare->flags;
     return spare;
 }
 
 /* Before the commit of a joinable queue's get (+n) or task_done (-1): names the actor. */
-static inline void hdy_party_act(hdy_queue *q, hdy_state *n, int delta)
+static inline void hdy_user_act(hdy_queue *q, hdy_state *n, int delta)
 {
-    hdy_party *p = hdy_party_own(q);
+    hdy_user *p = hdy_user_own(q);
     n->stamp++;
-    n->actor = p ? (uint16_t)(p - hdy_parties(q->ring) + 1) : 0;
+    n->actor = p ? (uint16_t)(p - hdy_users(q->ring) + 1) : 0;
     n->delta = (int16_t)delta;
 }
 
@@ -86,13 +86,13 @@ static inline int hdy_ring_task_done(hdy_queue *q)
         return -ERANGE;
     hdy_state *n = hdy_begin(r);
     n->unfinished--;
-    hdy_party_act(q, n, -1);
+    hdy_user_act(q, n, -1);
     if (n->unfinished == 0)
         hdy_wake(&r->done_asked, &r->done_seq, INT_MAX);
     HDY_FAILPOINT("ring.task_done.before_commit");
     hdy_commit(r);
     HDY_FAILPOINT("ring.task_done.before_settle");
-    hdy_party_settle(r);
+    hdy_user_settle(r);
     return 0;
 }
 
@@ -101,8 +101,8 @@ static inline int hdy_ring_task_done(hdy_queue *q)
 static inline uint32_t hdy_ring_write_off(hdy_queue *q, uint64_t *identity)
 {
     hdy_ring *r = q->ring;
-    hdy_party *table = hdy_parties(r), *lost = NULL;
-    for (uint32_t i = 0; i < HDY_PARTIES; i++) {
+    hdy_user *table = hdy_users(r), *lost = NULL;
+    for (uint32_t i = 0; i < HDY_USERS; i++) {
         if (!table[i].identity || !table[i].unfinished)
             continue;
         if (!hdy_alive(table[i].identity)) {
@@ -130,9 +130,9 @@ static inline uint32_t hdy_ring_write_off(hdy_queue *q, uint64_t *identity)
     HDY_FAILPOINT("ring.write_off.before_commit");
     hdy_commit(r);
     HDY_FAILPOINT("ring.write_off.before_settle");
-    hdy_party_settle(r);
+    hdy_user_settle(r);
     if (items == 0)
-        hdy_party_tally(lost, 0, hdy_current(r)->stamp);
+        hdy_user_tally(lost, 0, hdy_current(r)->stamp);
     return items;
 }
 
