@@ -3,7 +3,7 @@ from libc.stdint cimport uint64_t
 
 from hardy._core.runtime cimport hdy_runtime
 from hardy._core.memory cimport Segment, hdy_head
-from hardy._core.codec cimport encoding, iovec
+from hardy._core.batch cimport hdy_got, hdy_message
 
 cdef extern from "repair.h":
     """
@@ -62,18 +62,6 @@ cdef extern from "repair.h":
         char **arena
         int fd
         unsigned int forks, user, user_flags
-    ctypedef struct hdy_message:
-        unsigned int kind
-        unsigned long long size
-        iovec *parts
-        int nparts
-        unsigned int unit
-    ctypedef struct hdy_got:
-        unsigned int kind, pid
-        unsigned long long size
-        char *small
-        unsigned long long room
-        unsigned int unit
     ctypedef struct hdy_user:
         unsigned long long identity
         unsigned int flags, waiting
@@ -128,32 +116,8 @@ cdef class Ring:
     cdef int _enter(self, long long deadline) except -2
     cdef int _enter_surely(self) except -1
     cdef int _sleep(self, unsigned int *word, unsigned int seen, long long deadline, int turn) except -1
-    cdef int _push(self, hdy_message *m, int count, int *done, bint block, long long deadline) except -2
-    cdef int _push_large(self, hdy_message *m, bint block, long long deadline) except -2
-    cdef int _wait_space(self, unsigned long long size, bint block, long long deadline) except -2
-    cdef int _writable(self, unsigned long long size) except -1
     cdef int _note(self, unsigned int flag) except -1
-    cdef int _put_encoded(self, encoding *e, bint block, long long deadline) except -1
-    cdef int _flush(self, _Batch batch, long long deadline) except -1
-    cdef int _pull(self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline) except -2
     cdef int _at_end_of_stream(self) except -1
     cdef int _tidy(self) except -1
     cdef int _waits(self, int change) except -1
-    cdef object _decoded(self, unsigned int kind, unsigned int pid, const char *p, Py_ssize_t n, object owner)
     cdef hdy_state _look(self) except *
-
-cdef class _Batch:
-    # Small messages on their way into one put.
-    cdef hdy_message messages[128]
-    cdef iovec parts[128]
-    cdef char *bytes
-    cdef size_t used
-    cdef int count
-    cdef Py_ssize_t total
-    cdef bint fits(self, size_t size) noexcept
-    cdef void add(self, encoding *e) noexcept
-
-cdef class _Basket:
-    # Messages that came out of one get.
-    cdef hdy_got got[128]
-    cdef char *bytes

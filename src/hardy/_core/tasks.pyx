@@ -7,6 +7,7 @@ from queue import Empty
 from hardy._core cimport runtime
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
 from hardy._core.codec cimport wants_bytearray
+from hardy._core.channel cimport Channel
 from hardy._core.ring cimport *
 from hardy._core.ring cimport check_rc
 from hardy._core.runtime import _declare
@@ -43,7 +44,7 @@ cdef class Hold:
         return self.open
 
 
-cdef class LeaseRing(Ring):
+cdef class LeaseRing(Channel):
     """A queue whose messages are taken under leases."""
 
     cdef int _hold(self, Hold h, char *small, unsigned int from_state, bint block, long long deadline) except -2:
@@ -159,3 +160,23 @@ cdef class LeaseRing(Ring):
         cdef unsigned int leased = self.q.ring.leased, ready = self.q.ring.ready, dead = self.q.ring.dead
         hdy_leave(&self.q)
         return leased - ready - dead, ready, dead
+
+    def _join(self, timeout):
+        """Whether every message was acknowledged, or is a dead letter, in time."""
+        cdef long long deadline = deadline_ns(timeout)
+        cdef int turn = 0
+        cdef unsigned int seen
+        cdef bint over
+        cdef hdy_ring *r = self.q.ring
+        self.segment.check()
+        while True:
+            self._enter_surely()
+            if turn:
+                hdy_lease_sweep(&self.q)
+            over = hdy_count(hdy_current(r)) == 0 and r.leased == r.dead
+            seen = hdy_ask(&r.done_asked, &r.done_seq)
+            hdy_leave(&self.q)
+            if over or hdy_now_ns() >= deadline:
+                return bool(over)
+            self._sleep(&r.done_seq, seen, deadline, turn)
+            turn += 1

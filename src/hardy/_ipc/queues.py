@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from types import GenericAlias
 from typing import Any
 
-from hardy._core.ring import Ring
+from hardy._core.channel import Channel
+from hardy._core.joinable import JoinableRing
 from hardy._ipc.pickling import CODEC
 from hardy._ipc.stream import nobody_can_put
 from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
@@ -38,7 +39,7 @@ def check_bound(name: str, value: Any) -> int:
     return max(number, 0)
 
 
-class _RingQueue(Ring):
+class _RingQueue(Channel):
     """What the queues have in common: how they are made, named, sent and closed."""
 
     __class_getitem__ = classmethod(GenericAlias)
@@ -121,7 +122,7 @@ class Queue(_RingQueue):
         return await aget(self)
 
 
-class JoinableQueue(Queue):
+class JoinableQueue(JoinableRing, Queue):
     """A `Queue` that counts the objects not yet done with; as `multiprocessing.JoinableQueue`.
 
     Differs from the stdlib: a process that ends between `get` and `task_done` does not make `join` wait for ever;
@@ -150,7 +151,7 @@ class JoinableQueue(Queue):
                 `join` again to wait for the rest.
             TimeoutError: it took longer.
         """
-        lost = self._join(timeout, False)
+        lost = self._join(timeout)
         if lost is False:
             raise TimeoutError(f"{self!r} has unfinished objects after {timeout} s")
         if lost is None:

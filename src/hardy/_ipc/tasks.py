@@ -189,7 +189,7 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
         Raises:
             TimeoutError: it took longer.
         """
-        if self._join(timeout, True) is False:
+        if not self._join(timeout):
             raise TimeoutError(f"{self!r} has items that wait or are leased after {timeout} s")
 
     def leased(self) -> int:
