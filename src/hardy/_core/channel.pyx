@@ -130,7 +130,7 @@ cdef class Channel(Ring):
         cdef long long deadline = HDY_FOREVER
         if timeout is not None and wait:
             deadline = deadline_ns(timeout)
-        keep = encode(obj, &e, self._dumps)
+        _keep = encode(obj, &e, self._dumps)
         self._writable(e.size)
         self._put_encoded(&e, wait, deadline)
 
@@ -174,7 +174,7 @@ cdef class Channel(Ring):
         cdef Batch batch = Batch()
         try:
             for obj in objs:
-                keep = encode(obj, &e, self._dumps)
+                _keep = encode(obj, &e, self._dumps)
                 self._writable(e.size)
                 if not batch.fits(e.size):
                     self._flush(batch, deadline)
@@ -234,7 +234,7 @@ cdef class Channel(Ring):
                         waiting = True
                         self._waits(1)
                     if self._at_end_of_stream():
-                        raise Closed(f"{self!r} is at its end: it is empty, and everyone who could put has closed it or ended")
+                        raise self._end()
                 idle = self._sleep(&self.q.ring.items_seq, seen, deadline, turn)
                 if idle and turn >= 2:
                     self._tidy()

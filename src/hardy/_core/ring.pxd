@@ -19,7 +19,9 @@ cdef extern from "repair.h":
     {
         uint32_t units = hdy_chain_units(q, unit);
         uint64_t keep = 4ull * units > HDY_RETAIN_MOST ? HDY_RETAIN_MOST : 4ull * units;
-        int resident = hdy_load_relaxed(&q->ring->retained) + units <= (keep > HDY_RETAIN_UNITS ? keep : HDY_RETAIN_UNITS);
+        if (keep < HDY_RETAIN_UNITS)
+            keep = HDY_RETAIN_UNITS;
+        int resident = hdy_load_relaxed(&q->ring->retained) + units <= keep;
         if (!resident)
             for (uint32_t u = unit; u; u = hdy_entry(q, u)->next)
                 hdy_punch(q, u, hdy_entry(q, u)->n);
@@ -118,6 +120,7 @@ cdef class Ring:
     cdef int _sleep(self, unsigned int *word, unsigned int seen, long long deadline, int turn) except -1
     cdef int _note(self, unsigned int flag) except -1
     cdef int _at_end_of_stream(self) except -1
+    cdef object _end(self)
     cdef int _tidy(self) except -1
     cdef int _waits(self, int change) except -1
     cdef hdy_state _look(self) except *

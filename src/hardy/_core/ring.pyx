@@ -131,6 +131,11 @@ cdef class Ring:
         # Asked twice: what a writer put just before it closed must be seen.
         return self._nobody_can_put() and self.qsize() == 0
 
+    cdef object _end(self):
+        return Closed(
+            f"{self!r} is at its end: it is empty, and everyone who could put has closed it or ended"
+        )
+
     def _nobody_can_put(self):
         """Whether the stream has ended; only asked once somebody has closed. The policy is `_ipc`'s."""
         return False
@@ -186,7 +191,7 @@ cdef class Ring:
         hdy_leave(&self.q)
         if not there:
             if self.q.ring.closes and self._at_end_of_stream():
-                raise Closed(f"{self!r} is at its end: it is empty, and everyone who could put has closed it or ended")
+                raise self._end()
             self._sleep(&self.q.ring.items_seq, seen, deadline, 3)
 
     def _wait_room(self, timeout_s):

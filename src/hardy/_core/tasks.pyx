@@ -5,7 +5,7 @@ from libc.errno cimport EAGAIN, ESTALE
 from queue import Empty
 
 from hardy._core cimport runtime
-from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
+from hardy._core.runtime cimport deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
 from hardy._core.codec cimport wants_bytearray
 from hardy._core.channel cimport Channel
 from hardy._core.ring cimport *
@@ -79,7 +79,7 @@ cdef class LeaseRing(Channel):
                         waiting = True
                         self._waits(1)
                     if self._at_end_of_stream():
-                        raise Closed(f"{self!r} is at its end: it is empty, and everyone who could put has closed it or ended")
+                        raise self._end()
                 idle = self._sleep(&self.q.ring.items_seq, seen, deadline, turn)
                 if idle and turn >= 2:
                     self._tidy()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import GenericAlias
-from typing import Any
+from typing import Any, ClassVar
 
 from hardy._core.channel import Channel
 from hardy._core.joinable import JoinableRing
@@ -32,7 +32,7 @@ def check_bound(name: str, value: Any) -> int:
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    number = value.__index__()
+    number = int(value.__index__())
     if number > _LARGEST_BOUND:
         raise ValueError(f"{name} must be at most {_LARGEST_BOUND}, not {number}")
     # The stdlib takes 0 and any negative number for "no bound".
@@ -42,7 +42,7 @@ def check_bound(name: str, value: Any) -> int:
 class _RingQueue(Channel):
     """What the queues have in common: how they are made, named, sent and closed."""
 
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.closed:

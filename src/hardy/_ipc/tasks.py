@@ -124,9 +124,7 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
         TypeError, ValueError: a bound is no int or too large.
     """
 
-    def __init__(
-        self, maxsize: int = 0, *, maxbytes: int = 0, max_deliveries: int = 0, ctx: Any = None
-    ) -> None:
+    def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, max_deliveries: int = 0, ctx: Any = None) -> None:
         deliveries = check_bound("max_deliveries", max_deliveries)
         if deliveries >= 2**32:
             raise ValueError(f"max_deliveries must be below 2**32, not {deliveries}")
@@ -157,7 +155,7 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
     def _take_next(self) -> Any:
         return self.take()
 
-    def __iter__(self) -> Iterator[Lease[T]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Lease[T]]:
         """A lease of every item until the stream ends; see `close`."""
         return super().__iter__()
 

@@ -19,9 +19,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "demo": Command(
-        "hardy.apps.demo", "count words over hardy queues while counters are killed; check every total"
-    ),
+    "demo": Command("hardy.apps.demo", "count words over hardy queues while counters are killed; check every total"),
 }
 
 
