@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import signal
 
 __all__ = [
@@ -9,6 +10,10 @@ __all__ = [
     "ForeignHandle",
     "HardyError",
     "ProcessDied",
+    "ProcessExited",
+    "RemoteError",
+    "RemoteTraceback",
+    "ResultNotPicklable",
     "signal_name",
 ]
 
@@ -63,6 +68,67 @@ class ProcessDied(HardyError, RuntimeError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
+
+
+class ProcessExited(ProcessDied):
+    """The process called `sys.exit` with something other than 0 or None, so that there is no result.
+
+    Attributes:
+        code: what it gave to `sys.exit`.
+    """
+
+    code: object = None
+
+
+class ResultNotPicklable(HardyError, pickle.PicklingError, TypeError, AttributeError):
+    """The process ended well, but what it returned cannot travel back.
+
+    Attributes:
+        type_name: the type of the culprit.
+        path: where it is in the result, as in `result['session'].socket`.
+    """
+
+    def __init__(self, message: str, *, type_name: str, path: str) -> None:
+        super().__init__(message)
+        self.type_name = type_name
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
+
+
+class RemoteError(HardyError, RuntimeError):
+    """What a process raised or returned could not be rebuilt here; this stands for it.
+
+    Attributes:
+        type_name: the type of what it stands for.
+        text: its `repr`.
+        traceback_text: the traceback in that process, or "".
+    """
+
+    def __init__(self, message: str, *, type_name: str, text: str, traceback_text: str = "") -> None:
+        super().__init__(message)
+        self.type_name = type_name
+        self.text = text
+        self.traceback_text = traceback_text
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
+
+
+class RemoteTraceback(Exception):
+    """The traceback of an exception in the process that raised it; the cause of that exception here.
+
+    Attributes:
+        traceback_text: as the interpreter there would have printed it.
+    """
+
+    def __init__(self, traceback_text: str) -> None:
+        super().__init__(traceback_text)
+        self.traceback_text = traceback_text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.traceback_text}"""'
 
 
 def _rebuild(kind: type[HardyError], message: str, fields: dict[str, object]) -> HardyError:
