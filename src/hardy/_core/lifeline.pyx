@@ -183,18 +183,20 @@ def watch(pid: int, slot: int, channel: int = -1, ours: bool = True) -> Child:
     return child
 
 
-def arm(parent_pidfd: int, outlives: bool, by_thread: bool, slot: int) -> None:
+def announce(slot: int) -> None:
+    """In a new child: put itself into its place on the board, should the parent not have come to it."""
+    board.hdy_board_set_identity(board.current(), slot, runtime.hdy_self())
+
+
+def arm(parent_pidfd: int, outlives: bool, by_thread: bool) -> None:
     """In a new child that was not forked by hardy: end with the parent. Takes the pidfd over.
 
     Args:
         parent_pidfd: the parent's own pidfd.
         outlives: whether it was told to outlive its parent.
         by_thread: whether it was started by the parent's main thread.
-        slot: its place on the board, or -1.
     """
-    cdef int r
-    board.hdy_board_set_identity(board.current(), slot, runtime.hdy_self())
-    r = hdy_line_arm(parent_pidfd, outlives, by_thread)
+    cdef int r = hdy_line_arm(parent_pidfd, outlives, by_thread)
     if r < 0:
         raise_errno(r, "watching the parent process")
 

@@ -85,9 +85,7 @@ def main(argv: list[str] | None = None) -> int:
     console = Console()
     display = _Live(options.kills, console) if console.is_terminal else _Plain(options.kills)
     with display:
-        outcome = run_job(
-            options.method, options.counters, options.kills, options.interval, options.seed, display.show
-        )
+        outcome = run_job(options.method, options.counters, options.kills, options.interval, options.seed, display.show)
     words, files, plain_s = _plain_count()
     expected = Counter({word: n * outcome.rounds for word, n in words.items()})
     equal = outcome.tally.words == expected and outcome.tally.files == files * outcome.rounds
