@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from hardy import Queue, TaskQueue
     from hardy.synchronize import Event
 
-__all__ = ["Counted", "Tally", "Taken", "collect", "count", "read"]
+__all__ = ["Counted", "Taken", "Tally", "collect", "count", "read"]
 
 
 @dataclass
