@@ -35,8 +35,6 @@ class Recoverable:
     if TYPE_CHECKING:
         name: str | None
 
-        def _give_back(self, identity: int) -> bool: ...
-
     def _owner_died(self, identity: int) -> None:
         which = f"a {type(self).__name__}" if self.name is None else f"{type(self).__name__} {self.name!r}"
         message = (
@@ -45,9 +43,4 @@ class Recoverable:
         )
         if self._raises:
             raise OwnerDied(message, name=self.name, owner=identity, pid=runtime.pid_of(identity))
-        try:
-            warnings.warn(message, OwnerDiedWarning, stacklevel=2)
-        except BaseException:
-            # A filter made an error of the warning: the caller will not think that it holds the lock.
-            self._give_back(identity)
-            raise
+        warnings.warn(message, OwnerDiedWarning, stacklevel=2)
