@@ -52,7 +52,7 @@ typedef struct {
     int64_t swept_ns;  /* 24 anyone; when some waiter last looked for the dead, monotonic */
     char pad[HDY_CACHE_LINE - 32];
     hdy_guard guard; /* 64 */
-} hdy_party;
+} HDY_ALIGNED hdy_party;
 _Static_assert(sizeof(hdy_party) == 2 * HDY_CACHE_LINE, "the head of a party fills two cache lines");
 
 /* value = total - what the rows hold; `value` is derived, and computed anew after a death. */

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from hardy._core import sync_meet
 from hardy._sync.cells import SharedHandle, check_name
-from hardy._sync.deaths import describe
+from hardy._sync.owner import describe
 
 __all__ = ["Barrier", "BrokenBarrierError"]
 
@@ -66,7 +66,7 @@ class Barrier(SharedHandle, sync_meet.BarrierCell):
         which = "the barrier" if self.name is None else f"barrier {self.name!r}"
         if identity:
             raise BrokenBarrierError(
-                f"{describe(identity)} died while it waited at {which}, which is broken. "
+                f"{describe(identity).text} died while it waited at {which}, which is broken. "
                 "Call reset() once the party is replaced"
             )
         raise BrokenBarrierError(f"{which} is broken, or was reset while this party waited")

@@ -8,10 +8,10 @@ import warnings
 from typing import TYPE_CHECKING
 
 from hardy._core import runtime
+from hardy._sync.owner import describe
 from hardy.errors import OwnerDied, OwnerDiedWarning
 
-__all__ = ["Recoverable", "check_on_owner_death", "describe"]
-
+__all__ = ["Recoverable", "check_on_owner_death"]
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -28,9 +28,6 @@ def _levels_to_caller() -> int:
     return level
 
 
-def describe(identity: int) -> str:
-    """A process in words, by its identity."""
-    return f"process {runtime.pid_of(identity)}"
 
 
 def check_on_owner_death(on_owner_death: str) -> bool:
@@ -55,7 +52,7 @@ class Recoverable:
     def _owner_died(self, identity: int) -> None:
         which = f"an unnamed {type(self).__name__}" if self.name is None else f"{type(self).__name__} {self.name!r}"
         message = (
-            f"{describe(identity)} died holding {which}. You hold the lock now, "
+            f"{describe(identity).text} died holding {which}. You hold the lock now, "
             "but what it guards may be half-written: check it."
         )
         if self._raises:

@@ -8,7 +8,8 @@ from typing import Any
 
 from hardy._core import sync_party
 from hardy._sync.cells import SharedHandle, check_name
-from hardy._sync.deaths import Recoverable, check_on_owner_death, describe
+from hardy._sync.deaths import Recoverable, check_on_owner_death
+from hardy._sync.owner import describe
 
 __all__ = ["RWLock"]
 
@@ -54,5 +55,5 @@ class RWLock(SharedHandle, Recoverable, sync_party.RWLockCell):
 
     def __repr__(self) -> str:
         writer, readers = self._state()
-        state = f"writer={describe(writer)}" if writer else f"readers={readers}"
+        state = f"writer={describe(writer).text}" if writer else f"readers={readers}"
         return f"<{type(self).__name__}({state})>"

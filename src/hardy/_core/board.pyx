@@ -1,0 +1,184 @@
+# The board seen from Python: created by the first process that starts another, inherited by all.
+from hardy._core cimport memory, runtime
+from hardy._core.memory cimport Segment
+from hardy._core.runtime cimport hdy_rt, hdy_self, hdy_pid_of, hdy_alive
+
+import os as _os
+
+from hardy._core import runtime as _runtime
+
+cdef extern from "board.h":
+    ctypedef struct hdy_stat:
+        char state
+        unsigned long long start
+        int exit_status
+    int hdy_read_stat(unsigned int pid, hdy_stat *out) noexcept nogil
+    unsigned long long hdy_make_identity(unsigned int pid, unsigned long long start) noexcept nogil
+    size_t hdy_fp_count() noexcept nogil
+    const char *hdy_fp_name(size_t i) noexcept nogil
+
+cdef extern from *:
+    """
+    static hdy_board *hdy_the_board;
+    """
+    hdy_board *hdy_the_board
+    const size_t BOARD_BYTES "sizeof(hdy_board)"
+
+hdy_rt = runtime.shared()
+
+# Keeps the mapping for as long as the process lives: other extensions hold pointers into it.
+cdef Segment _segment = None
+
+
+cdef hdy_board *current() noexcept nogil:
+    return hdy_the_board
+
+
+cdef unsigned int *deaths() noexcept nogil:
+    return &hdy_the_board.deaths if hdy_the_board != NULL else NULL
+
+
+cdef int _use(Segment s) except -1:
+    global _segment, hdy_the_board
+    _segment = s
+    hdy_the_board = <hdy_board *>s.base
+    return 0
+
+
+def ensure(name: str) -> Segment:
+    """The program's board, made now if there is none yet.
+
+    Args:
+        name: what the calling process is called; used when it is the program's first.
+
+    Raises:
+        ForeignHandle: this process has moved to another pid namespace than its board.
+        MemoryError, OSError: it cannot be made.
+    """
+    cdef bytes encoded
+    cdef int slot
+    if _segment is not None:
+        _segment.check()
+        return _segment
+    _use(memory.create_segment("hardy-board", memory.HDY_KIND_BOARD, BOARD_BYTES, BOARD_BYTES))
+    encoded = name.encode("utf-8", "replace")
+    slot = hdy_board_claim(hdy_the_board, 0, 0, encoded, len(encoded))
+    hdy_board_set_identity(hdy_the_board, slot, hdy_self())
+    return _segment
+
+
+def adopt(segment: Segment) -> None:
+    """Use the board that the parent handed to this process.
+
+    Raises:
+        ValueError: this process already has another board.
+    """
+    if _segment is not None and _segment.uid != segment.uid:
+        raise ValueError("this process already belongs to another program's board of processes")
+    _use(segment)
+
+
+def claim(name: str, outlives: bool) -> int:
+    """Give a child that is about to start its place on the board, before it exists.
+
+    Returns:
+        the slot, or -1 when the board is full: the child is then nameless to others.
+    """
+    cdef bytes encoded = name.encode("utf-8", "replace")
+    cdef int slot = -1
+    if hdy_the_board != NULL:
+        slot = hdy_board_claim(hdy_the_board, hdy_self(), outlives, encoded, len(encoded))
+    return max(slot, -1)
+
+
+def give_back(slot: int) -> None:
+    """Say that the start failed for which that slot was claimed."""
+    hdy_board_give_back(hdy_the_board, slot)
+
+
+cdef object _exitcode(hdy_row *row):
+    cdef hdy_stat st
+    cdef int status = row.status
+    if status == HDY_STATUS_NONE:
+        # Not reaped yet, or its reaper is dead too: while it is a zombie the kernel still knows.
+        if hdy_read_stat(hdy_pid_of(row.identity), &st) < 0 or st.state != c'Z':
+            return None
+        if hdy_make_identity(hdy_pid_of(row.identity), st.start) != row.identity:
+            return None
+        status = st.exit_status
+    if status == HDY_STATUS_UNKNOWN:
+        return None
+    return _os.waitstatus_to_exitcode(status)
+
+
+cdef object _description(hdy_row *row):
+    name = row.name[:row.name_bytes].decode("utf-8", "replace")
+    return name, <int>hdy_pid_of(row.identity), _exitcode(row)
+
+
+cdef object _find(unsigned long long identity, unsigned int pid):
+    """The newest row of that identity, or of that pid when identity is 0."""
+    cdef hdy_row row, best
+    cdef unsigned int i
+    best.ticket = 0
+    if hdy_the_board == NULL:
+        return None
+    for i in range(hdy_board_used(hdy_the_board)):
+        if not hdy_board_read(hdy_the_board, i, &row) or row.identity == 0:
+            continue
+        if row.identity == identity if identity else hdy_pid_of(row.identity) == pid:
+            # The number that counts up is above the claimer's pid.
+            if best.ticket >> 22 < row.ticket >> 22:
+                best = row
+    return _description(&best) if best.ticket else None
+
+
+def describe(identity: int) -> tuple[str, int, int | None] | None:
+    """Who that is, living or dead.
+
+    Returns:
+        name, pid, and the exit code as `Process.exitcode` gives it (None: it lives, or it is not known how it
+        ended). None for a process that hardy did not start, or whose place was needed by a later one.
+    """
+    return _find(identity & ((1ull << 63) - 1), 0) if identity else None
+
+
+def describe_pid(pid: int) -> tuple[str, int, int | None] | None:
+    """As `describe`, for the newest process that had that pid."""
+    return _find(0, pid) if pid > 0 else None
+
+
+def live() -> list[tuple[int, int, str]]:
+    """Identity, parent's identity (0: the program's first process) and name of each living process, oldest first."""
+    cdef hdy_row row
+    cdef unsigned int i
+    cdef list found = []
+    if hdy_the_board == NULL:
+        return found
+    for i in range(hdy_board_used(hdy_the_board)):
+        if not hdy_board_read(hdy_the_board, i, &row) or row.identity == 0 or row.status != HDY_STATUS_NONE:
+            continue
+        if hdy_alive(row.identity):
+            name = row.name[:row.name_bytes].decode("utf-8", "replace")
+            found.append((row.ticket >> 22, row.identity, row.parent, name))
+    return [each[1:] for each in sorted(found)]
+
+
+def descendants(identity: int) -> list[tuple[int, int, str]]:
+    """Those of `live` that come from that process, at any distance; its children first."""
+    rows = live()
+    found = []
+    generation = {identity}
+    while generation:
+        below = [row for row in rows if row[1] in generation]
+        found += below
+        generation = {row[0] for row in below}
+    return found
+
+
+def death_count() -> int:
+    """How many deaths of this program's processes were recorded."""
+    return hdy_the_board.deaths if hdy_the_board != NULL else 0
+
+
+_runtime._declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])

@@ -1,0 +1,9 @@
+# One child of this process, as the lifeline knows it.
+cdef class Child:
+    cdef readonly int pid
+    cdef readonly unsigned long long identity
+    cdef readonly int pidfd
+    cdef unsigned long long _token
+    cdef unsigned int _forks
+    cdef bint _added
+    cdef void _release(self) noexcept
