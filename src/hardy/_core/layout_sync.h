@@ -51,7 +51,7 @@ typedef struct {
     uint32_t reserved; /* 20 */
     int64_t swept_ns;  /* 24 anyone; when some waiter last looked for the dead, monotonic */
     char pad[HDY_CACHE_LINE - 32];
-    hdy_guard guard; /* 64 */
+    hdy_guard guard HDY_ALIGNED; /* 64 */
 } HDY_ALIGNED hdy_party;
 _Static_assert(sizeof(hdy_party) == 2 * HDY_CACHE_LINE, "the head of a party fills two cache lines");
 
