@@ -9,7 +9,7 @@ from hardy._core cimport runtime
 from hardy._core.runtime import _declare
 from hardy._core.memory cimport Cell, allocate_cell
 from hardy._core.runtime cimport hdy_rt, hdy_self, hdy_alive, hdy_now_ns, deadline_ns, HDY_FOREVER
-from hardy.errors import AttachError, ForeignHandle
+from hardy.errors import AttachError, ForeignHandle, OwnerDied
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
@@ -153,10 +153,18 @@ cdef class LockCell(SyncCell):
                 with nogil:
                     alive = hdy_alive(hdy_owner_identity(seen))
                 if not alive:
-                    if hdy_lock_take_over(self.at, seen):
+                    if not hdy_lock_take_over(self.at, seen):
+                        continue
+                    try:
                         self._owner_died(hdy_owner_identity(seen))
-                        return True
-                    continue
+                    except OwnerDied:
+                        raise
+                    except BaseException:
+                        # A filter made an error of the warning: the caller will not think that it
+                        # holds the lock, and the next acquirer must be told in its place.
+                        hdy_lock_give_back(self.at, hdy_owner_identity(seen))
+                        raise
+                    return True
                 if last:
                     return False
             if not hdy_lock_mark(self.at, &seen):
@@ -209,10 +217,6 @@ cdef class LockCell(SyncCell):
 
     def _owner_died(self, identity: int) -> None:
         """Called when the lock was taken from a dead process; the lock is held."""
-
-    def _give_back(self, identity: int) -> bool:
-        """Undo a take-over: the next acquirer takes the lock from the dead one again."""
-        return hdy_lock_give_back(self.at, identity)
 
     def _is_mine(self) -> bool:
         """Whether this thread holds the lock."""
