@@ -1,4 +1,5 @@
 # put and get: how messages go in and out of a ring (protocol: ring.h).
+cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EMSGSIZE
@@ -31,6 +32,7 @@ cdef int _wanted(object max_items) except -1:
     return min(max_items, BATCH_MESSAGES)
 
 
+@cython.auto_pickle(False)
 cdef class Channel(Ring):
     """A ring that objects go in and out of."""
 
@@ -207,7 +209,9 @@ cdef class Channel(Ring):
 
     # ---- get ----
 
-    cdef int _pull(self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline) except -2:
+    cdef int _pull(
+        self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline, bint eager
+    ) except -2:
         # 0; -1: empty; 1: a large message of got.size bytes waits, make room and come again.
         cdef int rc, turn = 0, idle
         cdef unsigned int seen = 0
@@ -233,7 +237,7 @@ cdef class Channel(Ring):
                     if not waiting:
                         waiting = True
                         self._waits(1)
-                    if self._at_end_of_stream():
+                    if self._at_end_of_stream(eager):
                         raise self._end()
                 idle = self._sleep(&self.q.ring.items_seq, seen, deadline, turn)
                 if idle and turn >= 2:
@@ -263,14 +267,18 @@ cdef class Channel(Ring):
             Closed: this process has closed the queue; or it is empty and nobody is left who could put.
             CannotUnpickle: what was taken cannot be rebuilt here; the error names the sender. The queue goes on.
         """
+        cdef bint wait = block
+        cdef long long deadline = HDY_FOREVER
+        if timeout is not None and wait:
+            deadline = deadline_ns(timeout)
+        return self._receive(wait, deadline, False)
+
+    cdef object _receive(self, bint wait, long long deadline, bint eager):
+        # `eager`: for a loop over the stream (see `_ipc.stream`).
         cdef char[HDY_INLINE_MAX] small
         cdef hdy_got got
         cdef int done = 0, rc
-        cdef bint wait = block
-        cdef long long deadline = HDY_FOREVER
         cdef char *to = NULL
-        if timeout is not None and wait:
-            deadline = deadline_ns(timeout)
         if self.closed and not self._drain:
             raise Closed(f"{self!r} is closed in this process")
         self.segment.check()
@@ -278,7 +286,7 @@ cdef class Channel(Ring):
         got.room = 0
         owner = None
         while True:
-            rc = self._pull(&got, 1, HDY_INLINE_MAX, &done, wait, deadline)
+            rc = self._pull(&got, 1, HDY_INLINE_MAX, &done, wait, deadline, eager)
             if rc < 0:
                 raise Empty
             if rc == 0:
@@ -304,11 +312,13 @@ cdef class Channel(Ring):
         """`get(block=False)`."""
         return self.get(False)
 
-    def _get_after_close(self):
-        # What is still there, for a loop that began before this process closed the queue.
+    def _next(self):
+        # For a loop. After a close in this process: what is still there, without waiting.
+        if not self.closed:
+            return self._receive(True, HDY_FOREVER, True)
         self._drain = True
         try:
-            return self.get(False)
+            return self._receive(False, HDY_FOREVER, True)
         except Empty:
             raise Closed(f"{self!r} is closed in this process, and empty") from None
 
@@ -335,7 +345,7 @@ cdef class Channel(Ring):
         self.segment.check()
         cdef Basket b = Basket()
         b.got[0].room = 0
-        rc = self._pull(b.got, want, BATCH_BYTES, &done, wait, deadline)
+        rc = self._pull(b.got, want, BATCH_BYTES, &done, wait, deadline, False)
         if rc < 0:
             raise Empty
         if rc == 1:

@@ -95,6 +95,7 @@ cdef extern from "repair.h":
     int hdy_futex_wait(unsigned int *, unsigned int, long long) noexcept nogil
     hdy_user *hdy_users(hdy_ring *) noexcept nogil
     hdy_user *hdy_user_own(hdy_queue *) noexcept nogil
+    hdy_user *hdy_user_of(hdy_queue *, unsigned long long) noexcept nogil
     int hdy_ring_task_done(hdy_queue *) noexcept nogil
     unsigned int hdy_ring_write_off(hdy_queue *, uint64_t *) noexcept nogil
     int hdy_lease_take(hdy_queue *, hdy_lease *, char *) noexcept nogil
@@ -119,7 +120,7 @@ cdef class Ring:
     cdef int _enter_surely(self) except -1
     cdef int _sleep(self, unsigned int *word, unsigned int seen, long long deadline, int turn) except -1
     cdef int _note(self, unsigned int flag) except -1
-    cdef int _at_end_of_stream(self) except -1
+    cdef int _at_end_of_stream(self, bint eager) except -1
     cdef object _end(self)
     cdef int _tidy(self) except -1
     cdef int _waits(self, int change) except -1

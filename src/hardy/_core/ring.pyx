@@ -37,6 +37,7 @@ cdef int check_rc(int rc) except -1:
     raise_errno(rc, "growing the queue's shared memory")
 
 
+@cython.auto_pickle(False)
 @cython.no_gc_clear
 cdef class Ring:
     """A queue of messages in shared memory; the base of every queue of hardy.
@@ -127,16 +128,16 @@ cdef class Ring:
         hdy_leave(&self.q)
         return 0
 
-    cdef int _at_end_of_stream(self) except -1:
-        # Asked twice: what a writer put just before it closed must be seen.
-        return self._nobody_can_put() and self.qsize() == 0
+    cdef int _at_end_of_stream(self, bint eager) except -1:
+        # The size after the question: what a writer put just before it closed must be seen.
+        return self._nobody_can_put(eager) and self.qsize() == 0
 
     cdef object _end(self):
         return Closed(
             f"{self!r} is at its end: it is empty, and everyone who could put has closed it or ended"
         )
 
-    def _nobody_can_put(self):
+    def _nobody_can_put(self, eager):
         """Whether the stream has ended; only asked once somebody has closed. The policy is `_ipc`'s."""
         return False
 
@@ -190,7 +191,7 @@ cdef class Ring:
         seen = hdy_ask(&self.q.ring.items_asked, &self.q.ring.items_seq)
         hdy_leave(&self.q)
         if not there:
-            if self.q.ring.closes and self._at_end_of_stream():
+            if self.q.ring.closes and self._at_end_of_stream(False):
                 raise self._end()
             self._sleep(&self.q.ring.items_seq, seen, deadline, 3)
 
@@ -230,6 +231,13 @@ cdef class Ring:
         hdy_wake_all(&self.q.ring.items_asked, &self.q.ring.items_seq)
         hdy_leave(&self.q)
         self.closed = True
+
+    def _entrust(self, identity):
+        """Notes that a process was given this queue and may put into it, though it has not yet; 0: it has ended."""
+        if identity and not self.closed:
+            self._enter_surely()
+            hdy_user_of(&self.q, identity)
+            hdy_leave(&self.q)
 
     def _users(self):
         # (identity, has put, has closed, waits in get, has one thread only), of each process that used it

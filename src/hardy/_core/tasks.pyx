@@ -1,4 +1,5 @@
 # Leases on the messages of a queue (protocol: lease.h).
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from libc.errno cimport EAGAIN, ESTALE
@@ -20,6 +21,7 @@ cdef enum:
     _PAYLOAD_BYTES = 448
 
 
+@cython.auto_pickle(False)
 cdef class Hold:
     """A lease of one message: this process holds it until it acknowledges it, gives it back, or dies.
 
@@ -44,6 +46,7 @@ cdef class Hold:
         return self.open
 
 
+@cython.auto_pickle(False)
 cdef class LeaseRing(Channel):
     """A queue whose messages are taken under leases."""
 
@@ -78,7 +81,7 @@ cdef class LeaseRing(Channel):
                     if not waiting:
                         waiting = True
                         self._waits(1)
-                    if self._at_end_of_stream():
+                    if self._at_end_of_stream(True):
                         raise self._end()
                 idle = self._sleep(&self.q.ring.items_seq, seen, deadline, turn)
                 if idle and turn >= 2:

@@ -52,8 +52,8 @@ class _RingQueue(Channel):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.segment.uid[:4].hex()}>"
 
-    def _nobody_can_put(self) -> bool:
-        return nobody_can_put(self)
+    def _nobody_can_put(self, eager: bool) -> bool:
+        return nobody_can_put(self, eager)
 
     def close(self) -> None:
         """This process is done with the queue: it can neither put nor get any more.
@@ -75,7 +75,7 @@ class _RingQueue(Channel):
                 return
 
     def _take_next(self) -> Any:
-        return self._get_after_close() if self.closed else self.get()
+        return self._next()
 
 
 def _rebuild(kind: type[_RingQueue], packed: PackedSegment) -> _RingQueue:

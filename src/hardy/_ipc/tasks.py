@@ -108,6 +108,7 @@ class DeadLetter(Generic[T]):
         return f"<DeadLetter {self.error or self.item!r:.60}, {self.deliveries} deliveries>"
 
 
+# LeaseRing comes first: the interpreter takes tp_new, and with it Cython's table of C methods, from the first base.
 class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
     """A first-in first-out queue whose items are leased, not taken: delivered at least once.
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from multiprocessing import process
 from typing import Any
 
-from hardy._core import lifeline
+from hardy._core import lifeline, runtime
 from hardy._proc import child, verdict
+from hardy._proc.entrusted import entrusted_queues
 from hardy._proc.outcome import OutcomeFile
 from hardy._proc.popen import Popen
 from hardy._stdlib.process import add_child, discard_child, forget_ended_children, set_parent_process
@@ -90,8 +91,12 @@ class BaseProcess(process.BaseProcess):
         assert self._popen is None, "cannot start a process twice"
         assert self._parent_pid == os.getpid(), "can only start a process object created by current process"
         forget_ended_children()
+        queues = entrusted_queues(self)
         self._popen = self._Popen(self)
         self._sentinel = self._popen.sentinel
+        identity = runtime.identity_of(self._popen.pid) if queues else 0
+        for queue in queues:
+            queue._entrust(identity)
         # The target may hold this very object (the stdlib's bpo-30775).
         del self._target, self._args, self._kwargs
         add_child(self)

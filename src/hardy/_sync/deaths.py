@@ -28,7 +28,6 @@ def _levels_to_caller() -> int:
     return level
 
 
-
 def check_on_owner_death(on_owner_death: str) -> bool:
     """Whether an error is asked for rather than a warning.
 

@@ -43,7 +43,7 @@ class _Counters:
 
     def __init__(self, ctx: Any, number: int, tasks: Any, results: Any, chance: random.Random) -> None:
         self._names = (f"counter-{n}" for n in itertools.count(1))
-        self._start = lambda: ctx.Process(target=count, args=(tasks, results), name=next(self._names))
+        self._start = lambda: ctx.Process(target=count, args=(tasks, results), name=next(self._names), daemon=True)
         self._chance = chance
         self._living: list[Any] = []
         self._number = number
@@ -89,8 +89,8 @@ def run_job(
     ctx = hardy.get_context(method)
     tasks, results, progress, enough = ctx.TaskQueue(64), ctx.Queue(256), ctx.Queue(), ctx.Event()
     began_s = time.monotonic()
-    reader = ctx.Process(target=read, args=(tasks, enough), name="reader")
-    collector = ctx.Process(target=collect, args=(results, progress), name="collector")
+    reader = ctx.Process(target=read, args=(tasks, enough), name="reader", daemon=True)
+    collector = ctx.Process(target=collect, args=(results, progress), name="collector", daemon=True)
     crew = _Counters(ctx, counters, tasks, results, random.Random(seed))
     collector.start()
     reader.start()
