@@ -9,7 +9,7 @@ from hardy._core cimport runtime
 from hardy._core.batch cimport BATCH_BYTES, BATCH_MESSAGES, Basket, Batch
 from hardy._core.codec cimport decode, decode_owned, encode, encoding, wants_bytearray
 from hardy._core.ring cimport *
-from hardy._core.ring cimport check_rc
+from hardy._core.ring cimport check_rc, count_deaths
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
 from hardy._core.runtime import _declare
 from hardy.errors import CannotUnpickle, Closed
@@ -41,9 +41,10 @@ cdef class Channel(Ring):
     cdef int _push(self, hdy_message *m, int count, int *done, bint block, long long deadline) except -2:
         # Puts at least one of the messages; 0, or -1: the queue stayed full.
         cdef int rc, turn = 0
-        cdef unsigned int seen = 0
+        cdef unsigned int seen = 0, deaths
         cdef long long patience = deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS
         while True:
+            deaths = count_deaths()
             if self._enter(patience):
                 return -1
             rc = hdy_ring_put(&self.q, m, count, done)
@@ -56,7 +57,7 @@ cdef class Channel(Ring):
                 check_rc(rc)
             if not block or hdy_now_ns() >= deadline:
                 return -1
-            self._sleep(&self.q.ring.space_seq, seen, deadline, turn)
+            self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, turn)
             turn += 1
 
     cdef int _push_large(self, hdy_message *m, bint block, long long deadline) except -2:
@@ -85,8 +86,9 @@ cdef class Channel(Ring):
     cdef int _wait_space(self, unsigned long long size, bint block, long long deadline) except -2:
         # Before memory is taken for a large message: 0: there is room now; -1: it stayed full.
         cdef int full, turn = 0
-        cdef unsigned int seen = 0
+        cdef unsigned int seen = 0, deaths
         while True:
+            deaths = count_deaths()
             if self._enter(deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS):
                 return -1
             full = hdy_is_full(self.q.ring, hdy_current(self.q.ring), size)
@@ -97,7 +99,7 @@ cdef class Channel(Ring):
                 return 0
             if not block or hdy_now_ns() >= deadline:
                 return -1
-            self._sleep(&self.q.ring.space_seq, seen, deadline, turn)
+            self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, turn)
             turn += 1
 
     cdef int _writable(self, unsigned long long size) except -1:
@@ -214,11 +216,12 @@ cdef class Channel(Ring):
     ) except -2:
         # 0; -1: empty; 1: a large message of got.size bytes waits, make room and come again.
         cdef int rc, turn = 0, idle
-        cdef unsigned int seen = 0
+        cdef unsigned int seen = 0, deaths
         cdef bint waiting = False
         cdef long long patience = deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS
         try:
             while True:
+                deaths = count_deaths()
                 if self._enter(patience):
                     return -1
                 rc = hdy_ring_get(&self.q, got, count, room, done)
@@ -239,7 +242,7 @@ cdef class Channel(Ring):
                         self._waits(1)
                     if self._at_end_of_stream(eager):
                         raise self._end()
-                idle = self._sleep(&self.q.ring.items_seq, seen, deadline, turn)
+                idle = self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, turn)
                 if idle and turn >= 2:
                     self._tidy()
                 turn += 1

@@ -8,7 +8,7 @@ from libc.errno cimport EBUSY, ETIMEDOUT
 from libc.stdlib cimport calloc, free
 import threading as _threading
 
-from hardy._core cimport runtime
+from hardy._core cimport board, runtime
 from hardy._core.memory cimport HDY_KIND_RING, Segment, create_segment
 from hardy._core.runtime cimport (HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt,
                                   raise_errno)
@@ -25,6 +25,11 @@ cdef enum:
     # A waiter looks again by itself after 20, 40, 80, 100, 100 ... ms (see ring.h).
     _FIRST_SLICE_MS = 20
     _LONGEST_SLICE_MS = 100
+
+
+cdef unsigned int count_deaths() noexcept nogil:
+    cdef unsigned int *word = board.deaths()
+    return word[0] if word != NULL else 0
 
 
 cdef int check_rc(int rc) except -1:
@@ -95,14 +100,17 @@ cdef class Ring:
             pass
         return 0
 
-    cdef int _sleep(self, unsigned int *word, unsigned int seen, long long deadline, int turn) except -1:
-        # One slice of a wait. 1: it ran out without a wake-up.
+    cdef int _sleep(
+        self, unsigned int *word, unsigned int seen, unsigned int deaths, long long deadline, int turn
+    ) except -1:
+        # One slice of a wait, cut short by a wake-up or by any death in the program (whoever died may have had what
+        # is waited for). 1: it ran out.
         cdef long long until = hdy_now_ns() + 1000000LL * min(_FIRST_SLICE_MS << min(turn, 3), _LONGEST_SLICE_MS)
         cdef int rc
         if until > deadline:
             until = deadline
         with nogil:
-            rc = hdy_futex_wait(word, seen, until)
+            rc = hdy_futex_wait_either(word, seen, board.deaths(), deaths, until)
         PyErr_CheckSignals()
         return rc == -ETIMEDOUT
 
@@ -185,6 +193,7 @@ cdef class Ring:
         """Returns when there is an object, or the stream has ended (Closed), or after the slice."""
         cdef long long deadline = deadline_ns(timeout_s)
         cdef unsigned int seen
+        cdef unsigned int deaths = count_deaths()
         cdef bint there
         self._enter_surely()
         there = hdy_count(hdy_current(self.q.ring)) > 0
@@ -193,19 +202,20 @@ cdef class Ring:
         if not there:
             if self.q.ring.closes and self._at_end_of_stream(False):
                 raise self._end()
-            self._sleep(&self.q.ring.items_seq, seen, deadline, 3)
+            self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, 3)
 
     def _wait_room(self, timeout_s):
         """Returns when there is room for a small object, or after the slice."""
         cdef long long deadline = deadline_ns(timeout_s)
         cdef unsigned int seen
+        cdef unsigned int deaths = count_deaths()
         cdef bint full
         self._enter_surely()
         full = hdy_is_full(self.q.ring, hdy_current(self.q.ring), 1)
         seen = hdy_ask(&self.q.ring.space_asked, &self.q.ring.space_seq)
         hdy_leave(&self.q)
         if full:
-            self._sleep(&self.q.ring.space_seq, seen, deadline, 3)
+            self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, 3)
 
     # ---- the end ----
 
