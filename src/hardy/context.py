@@ -112,7 +112,6 @@ class ForkServerProcess(BaseProcess):
         BaseProcess._after_fork()
 
 
-
 class BaseContext(_stdlib.BaseContext):
     """What all contexts offer: hardy's own processes, queues and locks, and the stdlib's other objects on them."""
 
@@ -190,11 +189,11 @@ class BaseContext(_stdlib.BaseContext):
 
         return SimpleQueue(ctx=self.get_context())
 
-    def TaskQueue(self, **options: Any) -> TaskQueue[Any]:  # noqa: N802
+    def TaskQueue(self, maxsize: int = 0, **options: Any) -> TaskQueue[Any]:  # noqa: N802
         """A queue of which what a dead consumer held goes to another; the options are those of `hardy.TaskQueue`."""
         from hardy._ipc.tasks import TaskQueue
 
-        return TaskQueue(ctx=self.get_context(), **options)
+        return TaskQueue(maxsize, ctx=self.get_context(), **options)
 
     def Pool(  # type: ignore[override]  # noqa: N802
         self,

@@ -7,13 +7,21 @@ import signal
 
 __all__ = [
     "AttachError",
+    "CannotPickle",
+    "CannotUnpickle",
+    "Closed",
     "ForeignHandle",
     "HardyError",
+    "LeaseLost",
+    "OwnerDied",
+    "OwnerDiedWarning",
     "ProcessDied",
     "ProcessExited",
+    "QueueCorrupt",
     "RemoteError",
     "RemoteTraceback",
     "ResultNotPicklable",
+    "TasksLost",
     "signal_name",
 ]
 
@@ -27,7 +35,10 @@ def signal_name(number: int) -> str:
 
 
 class HardyError(Exception):
-    """The base of the errors that only hardy raises."""
+    """The base of the errors that only hardy raises. They pickle, with their fields."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), str(self.args[0]) if self.args else "", self.__dict__.copy()))
 
 
 class AttachError(HardyError, OSError):
@@ -36,6 +47,58 @@ class AttachError(HardyError, OSError):
 
 class ForeignHandle(AttachError):
     """A handle is used in a process that must not: in another pid namespace, or of another version."""
+
+
+class Closed(HardyError, ValueError, EOFError):
+    """A queue is closed: in this process, or for all, since nobody is left who could put.
+
+    The stdlib raises a plain ValueError for the former; the latter is a wait without end there.
+    """
+
+
+class QueueCorrupt(HardyError, OSError):
+    """The shared memory of a queue was overwritten by something that is not hardy."""
+
+
+class CannotPickle(HardyError, pickle.PicklingError, TypeError, AttributeError):
+    """An object cannot travel to another process; raised at the call, and nothing was sent.
+
+    It is all that pickle itself may raise, so that code which catches one of those still does.
+
+    Attributes:
+        path: where the culprit is, as in `args[0].session`.
+    """
+
+    def __init__(self, message: str, *, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class CannotUnpickle(HardyError, pickle.UnpicklingError):
+    """A message was taken that cannot be rebuilt here; the queue goes on with the next.
+
+    Attributes:
+        pid: the process that put it.
+        rest: of `get_many`: the other objects that were taken.
+    """
+
+    def __init__(self, message: str, *, pid: int) -> None:
+        super().__init__(message)
+        self.pid = pid
+        self.rest: list[object] = []
+
+    @classmethod
+    def of(cls, error: BaseException, pid: int) -> CannotUnpickle:
+        """For the error that pickle gave, about a message that process `pid` put."""
+        return cls(
+            f"a message from process {pid} was taken but cannot be rebuilt here: {type(error).__name__}: {error}. "
+            "It is out of the queue, which goes on. Is what it needs importable in this process?",
+            pid=pid,
+        )
+
+
+class LeaseLost(HardyError, RuntimeError):
+    """A lease is acknowledged or given back that this process does not hold (any more)."""
 
 
 class ProcessDied(HardyError, RuntimeError):
@@ -66,8 +129,35 @@ class ProcessDied(HardyError, RuntimeError):
         self.exitcode = exitcode
         self.out_of_memory = out_of_memory
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
+
+class TasksLost(ProcessDied):
+    """A process ended holding items of a JoinableQueue for which it never called `task_done`.
+
+    Attributes:
+        items: how many.
+    """
+
+    items: int = 0
+
+
+class OwnerDied(HardyError, RuntimeError):
+    """The process that held a lock died with it. Whoever gets this error holds the lock now.
+
+    Attributes:
+        name: the lock's name, or None.
+        owner: identity of the dead process (see `hardy._core.runtime.pid_of`).
+        pid: its process id.
+    """
+
+    def __init__(self, message: str, *, name: str | None, owner: int, pid: int) -> None:
+        super().__init__(message)
+        self.name = name
+        self.owner = owner
+        self.pid = pid
+
+
+class OwnerDiedWarning(RuntimeWarning):
+    """The process that held a lock died with it, and this process holds the lock now."""
 
 
 class ProcessExited(ProcessDied):
@@ -93,9 +183,6 @@ class ResultNotPicklable(HardyError, pickle.PicklingError, TypeError, AttributeE
         self.type_name = type_name
         self.path = path
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
-
 
 class RemoteError(HardyError, RuntimeError):
     """What a process raised or returned could not be rebuilt here; this stands for it.
@@ -111,9 +198,6 @@ class RemoteError(HardyError, RuntimeError):
         self.type_name = type_name
         self.text = text
         self.traceback_text = traceback_text
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
 
 
 class RemoteTraceback(Exception):

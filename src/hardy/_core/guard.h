@@ -20,7 +20,7 @@
 
 typedef struct {
     pthread_mutex_t mutex;
-} HDY_ALIGNED hdy_guard;
+} hdy_guard;
 
 /* Mends what a dead owner may have left between two commits. Idempotent. */
 typedef void (*hdy_repair)(void *object);

@@ -25,7 +25,7 @@ from hardy._proc.outcome import Kind, OutcomeFile
 from hardy._stdlib.launch import flush_std_streams
 from hardy._stdlib.process import leave_fork, prepare_exit
 
-__all__ = ["Popen", "UNKNOWN_EXITCODE"]
+__all__ = ["UNKNOWN_EXITCODE", "Popen"]
 
 # The stdlib's own value for "the forkserver died, nobody knows".
 UNKNOWN_EXITCODE = 255

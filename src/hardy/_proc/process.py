@@ -38,7 +38,7 @@ class BaseProcess(process.BaseProcess):
         target: Callable[..., Any] | None = None,
         name: str | None = None,
         args: Iterable[Any] = (),
-        kwargs: Mapping[str, Any] = {},  # noqa: B006 - the stdlib's signature; never changed
+        kwargs: Mapping[str, Any] = {},
         *,
         daemon: bool | None = None,
         outlive_parent: bool = False,

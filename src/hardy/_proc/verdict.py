@@ -46,7 +46,7 @@ def check_timeout(timeout: object) -> None:
     """
     if timeout is None:
         return
-    if isinstance(timeout, (str, bytes)) or not hasattr(timeout, "__float__") and not hasattr(timeout, "__index__"):
+    if isinstance(timeout, (str, bytes)) or (not hasattr(timeout, "__float__") and not hasattr(timeout, "__index__")):
         raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}")
     if timeout != timeout:
         raise ValueError("timeout must be a number of seconds or None, not nan")

@@ -1,0 +1,93 @@
+# hardy: `make help` lists the targets.
+#
+# Two builds that never mix:
+#   .venv       the release build, what `pip install .` gives: make demo
+#   .venv-test  the build with failpoints, and the tools that tests and lint need: make test, check, crash
+# Each holds an installed copy of hardy (nothing is imported from src/), and the objects of each lie in
+# their own half of build/ (see setup.py). The tests refuse to run on a build without failpoints.
+# A stamp file in each environment says when it was last made; it is made again when a source is newer.
+
+PYTHON ?= python3
+VENV ?= .venv
+VENV_TEST ?= .venv-test
+# Test processes at a time, and seconds until a folder of tests is taken for hung.
+JOBS ?= 2
+LIMIT_S ?= 600
+# More for pytest, as in: make test-only ARGS="-k lock"
+ARGS ?=
+
+# Part of the stamps' names, so that another PYTHON makes the environment anew.
+VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+INSTALLED := $(VENV)/.installed-$(VERSION)
+INSTALLED_TEST := $(VENV_TEST)/.installed-$(VERSION)
+TOOLS_TEST := $(VENV_TEST)/.tools-$(VERSION)
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+SOURCES := $(shell find src -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi' -o -name '*.h' -o -name '*.c') \
+	pyproject.toml setup.py MANIFEST.in
+# A removed file is newer than nothing: the folders' own times tell of it.
+SOURCES += $(shell find src -type d -not -name '__pycache__' -not -name '*.egg-info')
+STUBS := $(patsubst src/hardy/_core/%.pyi,hardy._core.%,$(wildcard src/hardy/_core/*.pyi))
+
+.PHONY: help demo build test test-only test-all check crash coverage clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: build ## build and install the release in .venv, and run the main job
+	$(VENV)/bin/hardy demo
+
+build: $(INSTALLED) ## build and install the release in .venv
+
+test: check test-only ## lint, types and every test, on the build with failpoints
+
+test-only: $(INSTALLED_TEST) ## every test, without lint and types (ARGS="-k lock" for some)
+	$(VENV_TEST)/bin/python tools/run_tests.py --jobs $(JOBS) --limit-s $(LIMIT_S) -- $(ARGS)
+
+test-all: check ## every test on each Python from 3.10 to 3.13 that is installed
+	tools/test_all.sh $(VENV_TEST)
+
+crash: $(INSTALLED_TEST) ## only the crash tests: a kill at each failpoint
+	$(VENV_TEST)/bin/python tools/run_tests.py --limit-s $(LIMIT_S) --only tests/crash -- $(ARGS)
+
+check: $(INSTALLED_TEST) ## lint, formatting, types, the direction of imports, spelling
+	@status=0; \
+	try() { echo "$$*"; "$$@" || status=1; }; \
+	export PATH="$(CURDIR)/$(VENV_TEST)/bin:$$PATH"; \
+	try ruff check .; \
+	try ruff format --check .; \
+	try env MYPYPATH=src mypy --strict src/hardy; \
+	$(if $(STUBS),try stubtest $(STUBS);) \
+	try env PYTHONPATH=src lint-imports; \
+	try codespell; \
+	try cython-lint src; \
+	exit $$status
+
+coverage: $(INSTALLED_TEST) ## the tests under coverage (children that are killed report nothing)
+	$(VENV_TEST)/bin/coverage erase
+	$(VENV_TEST)/bin/python tools/run_tests.py --jobs $(JOBS) --limit-s $(LIMIT_S) --coverage -- $(ARGS)
+	$(VENV_TEST)/bin/coverage combine -q
+	$(VENV_TEST)/bin/coverage report
+
+clean: ## remove the environments and all that was built
+	rm -rf .venv .venv-test .venv-test-* build dist src/*.egg-info .coverage .coverage.*
+	find src -name '*.so' -delete
+
+$(INSTALLED): $(SOURCES)
+	tools/bootstrap.sh "$(PYTHON)" $(VENV)
+	env -u HARDY_FAILPOINTS -u HARDY_ONLY $(VENV)/bin/python -m pip install -q .
+	@touch $@
+
+$(INSTALLED_TEST): $(TOOLS_TEST) $(SOURCES)
+	env -u HARDY_ONLY HARDY_FAILPOINTS=1 $(VENV_TEST)/bin/python -m pip install -q --no-build-isolation .
+	@touch $@
+
+$(TOOLS_TEST): pyproject.toml tools/bootstrap.sh
+	tools/bootstrap.sh "$(PYTHON)" $(VENV_TEST)
+	$(VENV_TEST)/bin/python -m pip install -q --upgrade "pip>=25.1"
+	$(VENV_TEST)/bin/python -m pip install -q --group dev
+	@touch $@

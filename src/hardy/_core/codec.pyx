@@ -1,0 +1,189 @@
+# Python objects to bytes and back.
+#
+# Exact types only: a subclass of int may carry more than its number, and goes to the pickler.
+# Measured on CPython 3.11: the C pickler costs 460 ns for an int, the native path some 20 ns.
+#
+# Kinds of messages; the numbers are part of the layout (see layout.h, HDY_LAYOUT_VERSION).
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE, PyBytes_FromStringAndSize
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_FromDouble
+from cpython.buffer cimport PyObject_GetBuffer, PyBuffer_Release, PyBUF_SIMPLE
+from libc.string cimport memcpy
+
+cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object, int *overflow) except? -1
+    object PyLong_FromLongLong(long long)
+    bint PyUnicode_IS_ASCII(object)
+    const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *size) except NULL
+    object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *errors)
+
+cdef enum:
+    KIND_NONE = 0
+    KIND_FALSE = 1
+    KIND_TRUE = 2
+    KIND_INT = 3
+    KIND_FLOAT = 4
+    KIND_STR = 5
+    KIND_BYTES = 6
+    KIND_PICKLE = 7
+    KIND_BUFFERS = 8  # pickle with out-of-band buffers
+
+cdef char[64] _zeros
+for _i in range(64):
+    _zeros[_i] = 0
+
+
+cdef inline void _part(encoding *e, const void *p, size_t n) noexcept:
+    e.parts[e.nparts].iov_base = <void *>p
+    e.parts[e.nparts].iov_len = n
+    e.nparts += 1
+    e.size += n
+
+
+cdef inline void _pad(encoding *e) noexcept:
+    if e.size % 64:
+        _part(e, _zeros, 64 - e.size % 64)
+
+
+cdef class _Buffers:
+    # Holds the buffers of one message until its bytes are copied.
+    cdef Py_buffer views[64]
+    cdef int n
+    cdef bytes header, pickled
+
+    def __dealloc__(self):
+        cdef int i
+        for i in range(self.n):
+            PyBuffer_Release(&self.views[i])
+
+
+cdef object _encode_buffers(bytes pickled, list buffers, encoding *e):
+    # u64 count | u64 bytes of pickle | u64 bytes of each buffer | pickle | each buffer on 64 bytes
+    cdef _Buffers b = _Buffers.__new__(_Buffers)
+    cdef unsigned long long[66] words
+    cdef Py_ssize_t count = len(buffers)
+    words[0] = count
+    words[1] = PyBytes_GET_SIZE(pickled)
+    for i in range(count):
+        PyObject_GetBuffer(buffers[i], &b.views[i], PyBUF_SIMPLE)
+        b.n += 1
+        words[2 + i] = b.views[i].len
+    b.header = (<char *>words)[:8 * (2 + count)]
+    b.pickled = pickled
+    e.kind = KIND_BUFFERS
+    _part(e, PyBytes_AS_STRING(b.header), PyBytes_GET_SIZE(b.header))
+    _part(e, PyBytes_AS_STRING(pickled), PyBytes_GET_SIZE(pickled))
+    for i in range(count):
+        _pad(e)
+        _part(e, b.views[i].buf, b.views[i].len)
+    return b
+
+
+cdef object encode(object obj, encoding *e, object dumps):
+    cdef int overflow = 0
+    cdef Py_ssize_t n
+    cdef const char *p
+    cdef double d
+    e.size = 0
+    e.nparts = 0
+    kind = type(obj)
+    if kind is int:
+        e.scratch = PyLong_AsLongLongAndOverflow(obj, &overflow)
+        if not overflow:
+            e.kind = KIND_INT
+            _part(e, &e.scratch, 8)
+            return None
+    elif kind is bytes:
+        e.kind = KIND_BYTES
+        _part(e, PyBytes_AS_STRING(obj), PyBytes_GET_SIZE(obj))
+        return None
+    elif kind is str:
+        if PyUnicode_IS_ASCII(obj):
+            p = PyUnicode_AsUTF8AndSize(obj, &n)
+            e.kind = KIND_STR
+            _part(e, p, n)
+            return None
+        try:
+            # Not the string's own UTF-8, which it would keep for the rest of its life.
+            utf8 = (<str>obj).encode("utf-8")
+        except UnicodeEncodeError:
+            utf8 = None  # lone surrogates: the pickler knows how
+        if utf8 is not None:
+            e.kind = KIND_STR
+            _part(e, PyBytes_AS_STRING(utf8), PyBytes_GET_SIZE(utf8))
+            return utf8
+    elif kind is float:
+        d = PyFloat_AS_DOUBLE(obj)
+        memcpy(&e.scratch, &d, 8)
+        e.kind = KIND_FLOAT
+        _part(e, &e.scratch, 8)
+        return None
+    elif obj is None:
+        e.kind = KIND_NONE
+        return None
+    elif kind is bool:
+        e.kind = KIND_TRUE if obj else KIND_FALSE
+        return None
+    pickled, buffers = dumps(obj)
+    if buffers:
+        return _encode_buffers(pickled, buffers, e)
+    e.kind = KIND_PICKLE
+    _part(e, PyBytes_AS_STRING(pickled), PyBytes_GET_SIZE(pickled))
+    return pickled
+
+
+cdef bint wants_bytearray(unsigned int kind) noexcept nogil:
+    return kind == KIND_BUFFERS
+
+
+cdef object decode(unsigned int kind, const char *p, Py_ssize_t n, object loads):
+    cdef long long i
+    cdef double d
+    if kind == KIND_INT and n == 8:
+        memcpy(&i, p, 8)
+        return PyLong_FromLongLong(i)
+    if kind == KIND_BYTES:
+        return PyBytes_FromStringAndSize(p, n)
+    if kind == KIND_STR:
+        return PyUnicode_DecodeUTF8(p, n, NULL)
+    if kind == KIND_PICKLE:
+        return loads(PyBytes_FromStringAndSize(p, n), None)
+    if kind == KIND_FLOAT and n == 8:
+        memcpy(&d, p, 8)
+        return PyFloat_FromDouble(d)
+    if kind == KIND_NONE:
+        return None
+    if kind == KIND_TRUE:
+        return True
+    if kind == KIND_FALSE:
+        return False
+    if kind == KIND_BUFFERS:
+        return decode_owned(kind, bytearray(p[:n]), loads)
+    raise ValueError(f"a message of the unknown kind {kind} with {n} bytes: the queue's memory is corrupt")
+
+
+cdef object decode_owned(unsigned int kind, object owner, object loads):
+    cdef unsigned long long *words
+    cdef unsigned long long at, count, size, length
+    if kind == KIND_BYTES:
+        return owner
+    if kind == KIND_PICKLE:
+        return loads(owner, None)
+    if kind != KIND_BUFFERS:
+        return decode(kind, PyBytes_AS_STRING(owner), PyBytes_GET_SIZE(owner), loads)
+    words = <unsigned long long *>PyByteArray_AS_STRING(owner)
+    size = PyByteArray_GET_SIZE(owner)
+    count = words[0] if size >= 16 else 65
+    if count > 64 or 16 + 8 * count + words[1] > size:
+        raise ValueError("a message with buffers that do not fit it: the queue's memory is corrupt")
+    view = memoryview(owner)
+    at = 16 + 8 * count
+    pickled = view[at:at + words[1]]
+    at += words[1]
+    buffers = []
+    for i in range(count):
+        at = (at + 63) & ~<unsigned long long>63
+        length = words[2 + i]
+        buffers.append(view[at:at + length])
+        at += length
+    return loads(pickled, buffers)

@@ -1,0 +1,345 @@
+/* Units of a queue's file: extents taken and given back, under the queue's guard.
+ *
+ * States of an extent: free -> in a process's hand (owner = its identity) -> the queue's (owner = 0,
+ * reached from a record or a lease slot) -> in the hand of who takes it -> free. After a death:
+ *  - in the dead process's hand: freed by the next `hdy_heap_sweep`;
+ *  - the queue's and not reached (death between two stores): freed by the repair's mark and sweep.
+ */
+#ifndef HDY_HEAP_H
+#define HDY_HEAP_H
+
+#include "layout_ring.h"
+#include <sys/mman.h>
+
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+
+/* This process's view of a queue. */
+typedef struct {
+    hdy_ring *ring; /* = arena[0] */
+    char **arena;   /* HDY_MAX_ARENAS pointers, mapped on demand, never unmapped before the queue */
+    int fd;
+    uint32_t forks;    /* hdy_rt->forks when `user` and `user_flags` were written */
+    uint32_t user;    /* index + 1 of this process's entry; 0: none yet */
+    uint32_t user_flags;
+} hdy_queue;
+
+/* The address of an arena, mapped if it was not; NULL when it cannot be (errno tells). Any thread,
+ * with or without the guard. */
+static inline char *hdy_arena(hdy_queue *q, uint32_t a)
+{
+    char *p = hdy_load(&q->arena[a]);
+    if (HDY_LIKELY(p != NULL))
+        return p;
+    void *m = mmap(NULL, HDY_ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, q->fd,
+                   (off_t)(a * HDY_ARENA_BYTES));
+    if (m == MAP_FAILED)
+        return NULL;
+    char *none = NULL;
+    if (!hdy_cas(&q->arena[a], &none, (char *)m)) {
+        munmap(m, HDY_ARENA_BYTES);
+        return none;
+    }
+    return m;
+}
+
+static inline char *hdy_unit_at(hdy_queue *q, uint32_t unit)
+{
+    if (HDY_UNLIKELY(unit / HDY_ARENA_UNITS >= hdy_load_relaxed(&q->ring->arenas)))
+        return NULL;
+    char *a = hdy_arena(q, unit / HDY_ARENA_UNITS);
+    return a ? a + (uint64_t)(unit % HDY_ARENA_UNITS) * HDY_UNIT_BYTES : NULL;
+}
+
+static inline hdy_unit *hdy_table(char *arena)
+{
+    return (hdy_unit *)(arena + HDY_TABLE_OFFSET);
+}
+
+/* The table entry of a unit; NULL when its arena cannot be mapped. */
+static inline hdy_unit *hdy_entry(hdy_queue *q, uint32_t unit)
+{
+    if (HDY_UNLIKELY(unit / HDY_ARENA_UNITS >= hdy_load_relaxed(&q->ring->arenas)))
+        return NULL;
+    char *a = hdy_arena(q, unit / HDY_ARENA_UNITS);
+    return a ? &hdy_table(a)[unit % HDY_ARENA_UNITS] : NULL;
+}
+
+static inline void hdy_punch(hdy_queue *q, uint32_t unit, uint32_t n)
+{
+    fallocate(q->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)unit * HDY_UNIT_BYTES,
+              (off_t)n * HDY_UNIT_BYTES);
+}
+
+/* Marks [unit, unit + n) of one arena free. `resident`: its pages stay. */
+static inline void hdy_heap_release(hdy_queue *q, hdy_unit *e, uint32_t unit, int resident)
+{
+    hdy_ring *r = q->ring;
+    uint32_t n = e->n;
+    for (uint32_t i = 0; i < n; i++)
+        e[i].owner = resident ? HDY_RESIDENT : 0;
+    if (resident)
+        r->retained += n;
+    HDY_FAILPOINT("heap.free.before_commit");
+    hdy_store(&e->n, 0);
+    HDY_FAILPOINT("heap.free.after_commit");
+    if (unit / HDY_ARENA_UNITS < r->hint)
+        r->hint = unit / HDY_ARENA_UNITS;
+}
+
+/* Frees a small extent, in the guard: its pages stay for the next messages, up to a bound. */
+static inline void hdy_heap_free(hdy_queue *q, uint32_t unit)
+{
+    hdy_unit *e = hdy_entry(q, unit);
+    if (!e)
+        return; /* unreached, so the next repair frees it */
+    int resident = q->ring->retained + e->n <= HDY_RETAIN_UNITS;
+    if (!resident)
+        hdy_punch(q, unit, e->n);
+    hdy_heap_release(q, e, unit, resident);
+}
+
+static inline uint32_t hdy_heap_fit(hdy_unit *t, uint32_t want)
+{
+    for (uint32_t i = 1; i + want <= HDY_ARENA_UNITS;) {
+        if (t[i].n) {
+            i += t[i].n;
+            continue;
+        }
+        uint32_t run = 1;
+        while (run < want && t[i + run].n == 0)
+            run++;
+        if (run == want)
+            return i;
+        i += run;
+    }
+    return 0;
+}
+
+/* Frees what dead processes had in hand; returns how many extents. In the guard. */
+static inline uint32_t hdy_heap_sweep(hdy_queue *q)
+{
+    hdy_ring *r = q->ring;
+    uint32_t freed = 0;
+    uint64_t known_alive = hdy_self();
+    for (uint32_t a = 0; r->hands && a < r->arenas; a++) {
+        char *arena = hdy_arena(q, a);
+        if (!arena)
+            return freed;
+        hdy_unit *t = hdy_table(arena);
+        for (uint32_t i = 1; i < HDY_ARENA_UNITS; i += t[i].n ? t[i].n : 1) {
+            if (t[i].n == 0 || t[i].owner == 0 || t[i].owner == known_alive)
+                continue;
+            if (hdy_alive(t[i].owner)) {
+                known_alive = t[i].owner;
+                continue;
+            }
+            uint32_t n = t[i].n;
+            HDY_FAILPOINT("heap.sweep.before_free");
+            hdy_heap_free(q, a * HDY_ARENA_UNITS + i);
+            HDY_FAILPOINT("heap.sweep.after_free");
+            r->hands -= r->hands > 0;
+            freed++;
+            i += n - 1; /* the loop's own step is 1 now that n is 0 */
+        }
+    }
+    return freed;
+}
+
+/* Takes `want` (1 to HDY_EXTENT_UNITS) units in a row; in the guard.
+ * Returns the first unit, or 0 with *error set (-ENOMEM, -ENOSPC, -EFBIG) and nothing changed. */
+static inline uint32_t hdy_heap_alloc(hdy_queue *q, uint32_t want, uint64_t owner, int *error)
+{
+    hdy_ring *r = q->ring;
+    char *arena;
+    uint32_t i = 0, a;
+    int swept = 0;
+again:
+    for (a = r->hint; a < r->arenas; a++) {
+        if (!(arena = hdy_arena(q, a)))
+            goto fail;
+        if ((i = hdy_heap_fit(hdy_table(arena), want)))
+            break;
+        if (want == 1 && a == r->hint)
+            r->hint = a + 1;
+    }
+    if (!i) {
+        if (!swept && r->hands) {
+            swept = 1;
+            if (hdy_heap_sweep(q))
+                goto again;
+        }
+        a = r->arenas;
+        if (a >= HDY_MAX_ARENAS) {
+            *error = -ENOSPC;
+            return 0;
+        }
+        HDY_FAILPOINT("heap.grow.before_truncate");
+        if (ftruncate(q->fd, (off_t)((a + 1) * HDY_ARENA_BYTES)) < 0)
+            goto fail;
+        HDY_FAILPOINT("heap.grow.after_truncate");
+        if (!(arena = hdy_arena(q, a)))
+            goto fail;
+        r->arenas = a + 1;
+        HDY_FAILPOINT("heap.grow.after_commit");
+        i = 1;
+    }
+    hdy_unit *e = &hdy_table(arena)[i];
+    for (uint32_t k = 0; k < want; k++)
+        if (e[k].owner == HDY_RESIDENT) {
+            e[k].owner = 0;
+            r->retained -= r->retained > 0;
+        }
+    e->owner = owner;
+    e->next = 0;
+    HDY_FAILPOINT("heap.alloc.before_commit");
+    hdy_store(&e->n, want);
+    HDY_FAILPOINT("heap.alloc.after_commit");
+    if (owner)
+        r->hands++;
+    return a * HDY_ARENA_UNITS + i;
+fail:
+    *error = errno ? -errno : -ENOMEM;
+    return 0;
+}
+
+/* Gives back the pages of free units above the bound; at most `most` units. In the guard, by a
+ * process that found the queue idle. */
+static inline void hdy_heap_trim(hdy_queue *q, uint32_t most)
+{
+    hdy_ring *r = q->ring;
+    for (uint32_t a = r->arenas; a-- > 0 && r->retained > HDY_RETAIN_UNITS && most;) {
+        char *arena = hdy_arena(q, a);
+        if (!arena)
+            return;
+        hdy_unit *t = hdy_table(arena);
+        for (uint32_t i = 1; i < HDY_ARENA_UNITS && most && r->retained > HDY_RETAIN_UNITS;) {
+            if (t[i].n) {
+                i += t[i].n;
+                continue;
+            }
+            uint32_t run = 0;
+            while (i + run < HDY_ARENA_UNITS && run < most && t[i + run].n == 0 &&
+                   t[i + run].owner == HDY_RESIDENT && r->retained > HDY_RETAIN_UNITS) {
+                t[i + run].owner = 0;
+                r->retained--;
+                run++;
+            }
+            if (run) {
+                HDY_FAILPOINT("heap.trim.before_punch");
+                hdy_punch(q, a * HDY_ARENA_UNITS + i, run);
+                HDY_FAILPOINT("heap.trim.after_punch");
+                most -= run;
+                i += run;
+            } else {
+                i++;
+            }
+        }
+    }
+}
+
+/* ---- a message's own chain of extents, in this process's hand: no guard but where it says so ---- */
+
+/* Copies `size` bytes to or from a chain, `skip` bytes after its start. 0 or -ENOMEM. */
+static inline int hdy_chain_copy(hdy_queue *q, uint32_t unit, uint64_t skip, char *bytes,
+                                 uint64_t size, int into)
+{
+    while (unit && size) {
+        hdy_unit *e = hdy_entry(q, unit);
+        char *p = hdy_unit_at(q, unit);
+        if (!e || !p)
+            return -ENOMEM;
+        /* A repair may hold a leased extent marked just now. */
+        uint64_t room = (uint64_t)(hdy_load(&e->n) & ~HDY_MARK) * HDY_UNIT_BYTES;
+        if (skip >= room) {
+            skip -= room;
+        } else {
+            uint64_t n = room - skip < size ? room - skip : size;
+            if (into)
+                memcpy(p + skip, bytes, n);
+            else
+                memcpy(bytes, p + skip, n);
+            bytes += n;
+            size -= n;
+            skip = 0;
+        }
+        unit = e->next;
+    }
+    return size ? -EIO : 0;
+}
+
+/* Sets the owner of every extent of a chain; in the guard. Maps them all first: 0 or -ENOMEM. */
+static inline int hdy_chain_own(hdy_queue *q, uint32_t unit, uint64_t owner)
+{
+    hdy_ring *r = q->ring;
+    for (uint32_t u = unit; u;) {
+        hdy_unit *e = hdy_entry(q, u);
+        if (!e)
+            return -ENOMEM;
+        u = e->next;
+    }
+    while (unit) {
+        hdy_unit *e = hdy_entry(q, unit);
+        if (owner && !e->owner)
+            r->hands++;
+        else if (!owner && e->owner)
+            r->hands -= r->hands > 0;
+        hdy_store(&e->owner, owner);
+        unit = e->next;
+    }
+    return 0;
+}
+
+/* Units of a chain, at least 1. */
+static inline uint32_t hdy_chain_units(hdy_queue *q, uint32_t unit)
+{
+    uint32_t n = 0;
+    for (hdy_unit *e; unit && (e = hdy_entry(q, unit)); unit = e->next)
+        n += e->n;
+    return n;
+}
+
+/* Frees a chain in this process's hand; in the guard. `resident`: its pages stay. */
+static inline void hdy_chain_free(hdy_queue *q, uint32_t unit, int resident)
+{
+    hdy_ring *r = q->ring;
+    while (unit) {
+        hdy_unit *e = hdy_entry(q, unit);
+        if (!e)
+            return;
+        uint32_t next = e->next;
+        r->hands -= r->hands > 0;
+        hdy_heap_release(q, e, unit, resident);
+        unit = next;
+    }
+}
+
+/* Takes extents for `size` bytes into this process's hand; in the guard. As hdy_heap_alloc. */
+static inline uint32_t hdy_chain_alloc(hdy_queue *q, uint64_t size, int *error)
+{
+    uint64_t units = (size + HDY_UNIT_BYTES - 1) / HDY_UNIT_BYTES;
+    uint32_t first = 0, last = 0;
+    if (units > (uint64_t)HDY_MAX_ARENAS * HDY_EXTENT_UNITS) {
+        *error = -ENOSPC;
+        return 0;
+    }
+    while (units) {
+        uint32_t n = units > HDY_EXTENT_UNITS ? HDY_EXTENT_UNITS : (uint32_t)units;
+        uint32_t u = hdy_heap_alloc(q, n, hdy_self(), error);
+        if (!u) {
+            hdy_chain_free(q, first, 0);
+            return 0;
+        }
+        if (last)
+            hdy_entry(q, last)->next = u;
+        else
+            first = u;
+        last = u;
+        units -= n;
+        HDY_FAILPOINT("heap.chain.after_extent");
+    }
+    return first;
+}
+
+#endif

@@ -1,0 +1,154 @@
+/* The shared layout of a queue: one memfd that grows.
+ *
+ * File                       arena 0           arena 1           ...   (16 MiB each, sparse)
+ * One arena, in units of 64 KiB:
+ *   unit 0    in arena 0 the header (struct hdy_ring at 0, users from 8 KiB);
+ *             in every arena the unit table (256 entries at 32 KiB)
+ *   unit 1..  blocks of small messages | extents of large messages | lease tables
+ *
+ * Messages up to HDY_INLINE_MAX bytes are records in blocks: a FIFO list of one-unit blocks, each
+ * filled from its start. Larger ones are written to extents outside the guard; their record holds
+ * only the place. A steady queue goes round in a few blocks, so it stays in the cache.
+ *
+ * Guard: every field below without another word is read and written under `guard`.
+ * Commit: `state` exists twice. An operation copies the active one, changes the copy and memory that
+ * the active one does not reach, and then flips `active`: that store is the operation. A death
+ * before it leaves the queue as it was; what it had allocated is found by `hdy_ring_repair`.
+ */
+#ifndef HDY_LAYOUT_RING_H
+#define HDY_LAYOUT_RING_H
+
+#include "guard.h"
+#include "layout.h"
+
+#define HDY_UNIT_BYTES 65536u
+#define HDY_ARENA_UNITS 256u
+#define HDY_ARENA_BYTES ((uint64_t)HDY_UNIT_BYTES * HDY_ARENA_UNITS)
+#define HDY_MAX_ARENAS 16384u /* 256 GiB a queue */
+#define HDY_TABLE_OFFSET 32768u
+#define HDY_USERS_OFFSET 8192u
+#define HDY_USERS 768u
+#define HDY_EXTENT_UNITS 255u /* the longest extent: an arena less its unit 0 */
+#define HDY_BLOCK_START 64u
+#define HDY_INLINE_MAX 24576u
+/* Free units that keep their pages: the next messages find them in the cache. */
+#define HDY_RETAIN_UNITS 16u
+#define HDY_RETAIN_MOST 1024u
+
+/* One unit of the file. n is the commit of an allocation: 0 = free. */
+typedef struct {
+    uint64_t owner; /* allocated: 0 = the queue, else the identity of the process whose hand it is in;
+                       free: HDY_RESIDENT when the unit still has its pages */
+    uint32_t n;     /* units of the extent that starts here (bit 31: marked, only inside a repair) */
+    uint32_t next;  /* next extent of a message that needs several (0: last) */
+} hdy_unit;
+#define HDY_RESIDENT 1ull
+#define HDY_MARK 0x80000000u
+_Static_assert(sizeof(hdy_unit) == 16, "the unit table has 4 KiB");
+
+/* The start of a block. */
+typedef struct {
+    uint32_t next; /* unit of the next block; valid once a JUMP record was committed */
+} hdy_block;
+
+/* Before each message in a block; records are 8-byte aligned. */
+typedef struct {
+    uint32_t size; /* payload bytes in the block */
+    uint32_t meta; /* pid of the sender (bits 0..21) | HDY_LARGE | kind (bits 24..31) */
+} hdy_record;
+#define HDY_LARGE (1u << 22)
+#define HDY_KIND_SHIFT 24
+#define HDY_JUMP 0xffu /* kind: the list goes on in the next block */
+
+/* Payload of a record with HDY_LARGE. */
+typedef struct {
+    uint64_t size;
+    uint32_t unit;
+    uint32_t reserved;
+} hdy_large;
+
+/* A process that used the queue. Entries of the dead are used again. */
+typedef struct {
+    uint64_t identity;
+    uint32_t flags;     /* HDY_USER_* */
+    uint32_t waiting;   /* its threads that wait in get now (too high after a kill: the dead do not count) */
+    int32_t unfinished; /* JoinableQueue: items got less task_done calls ... */
+    uint32_t stamp;     /* ... up to the state with this stamp; one 8-byte store writes both */
+    uint64_t reserved;
+} hdy_user;
+_Static_assert(sizeof(hdy_user) == 32, "users tile cache lines");
+enum { HDY_USER_PUT = 1, HDY_USER_CLOSED = 2, HDY_USER_SOLE_THREAD = 4 };
+_Static_assert(HDY_USERS_OFFSET + HDY_USERS * sizeof(hdy_user) <= HDY_TABLE_OFFSET, "users fit");
+
+/* One leased message. Live while state != FREE and seq < head_seq of the committed state: a take
+ * fills the slot first and commits by moving the head past the message. */
+typedef struct {
+    uint64_t owner; /* identity of the holder while LEASED */
+    uint64_t seq;   /* sequence number of the message */
+    uint32_t state; /* HDY_SLOT_* : one store each commits ack, nack, redelivery */
+    uint32_t deliveries;
+    uint32_t meta; /* as in the record */
+    uint32_t unit; /* first unit of the payload; 0: it is in `payload` */
+    uint64_t size;
+    uint64_t reserved[3];
+    char payload[448];
+} hdy_slot;
+enum { HDY_SLOT_FREE = 0, HDY_SLOT_LEASED = 1, HDY_SLOT_READY = 2, HDY_SLOT_DEAD = 3 };
+#define HDY_SLOTS_IN_UNIT (HDY_UNIT_BYTES / (uint32_t)sizeof(hdy_slot) - 1)
+_Static_assert(sizeof(hdy_slot) == 512, "slots tile a unit");
+
+/* What an operation replaces as a whole. */
+typedef struct {
+    uint64_t head_seq; /* messages ever taken */
+    uint64_t tail_seq; /* messages ever put */
+    uint64_t bytes;    /* payload bytes in the queue */
+    uint64_t unfinished; /* JoinableQueue: put and not task_done */
+    uint32_t head_unit, head_off; /* next record to take */
+    uint32_t tail_unit, tail_off; /* where the next record goes */
+    /* JoinableQueue: `delta` is added to the unfinished of user `actor` - 1 by whoever finds its
+       stamp older than this one: the actor after its commit, or the repair after its death. */
+    uint32_t stamp;
+    uint16_t actor; /* 0: nobody's */
+    int16_t delta;
+} HDY_ALIGNED hdy_state;
+_Static_assert(sizeof(hdy_state) == HDY_CACHE_LINE, "a state is one cache line");
+
+typedef struct {
+    hdy_head head;
+
+    /* line 1: all that an operation needs besides the state */
+    hdy_guard guard HDY_ALIGNED;
+    uint32_t active;      /* the commit: which state holds */
+    uint32_t items_asked; /* somebody sleeps, or is about to, until there are items */
+    uint32_t space_asked; /* likewise, until there is space */
+    uint32_t done_asked;  /* likewise, until unfinished is 0 */
+    uint32_t closes;      /* how many processes closed their handle */
+
+    /* lines 2, 3 */
+    hdy_state state[2];
+
+    /* line 4: written once, before anyone else can see the queue */
+    uint64_t maxsize HDY_ALIGNED; /* 0: no bound */
+    uint64_t maxbytes;            /* 0: no bound */
+    uint32_t max_deliveries;      /* 0: no bound */
+    uint32_t joinable;
+
+    /* line 5: futex words; changed under the guard */
+    uint32_t items_seq HDY_ALIGNED;
+    uint32_t space_seq;
+    uint32_t done_seq;
+
+    /* line 6: hints and counters that a repair counts anew */
+    uint32_t arenas HDY_ALIGNED; /* of the file; only grows */
+    uint32_t hint;     /* no arena before this one has a free unit */
+    uint32_t retained; /* free units that keep their pages */
+    uint32_t hands;    /* extents in some process's hand */
+    uint32_t lease_first; /* first unit of the lease tables, chained by unit.next; only grows */
+    uint32_t leased;   /* slots LEASED, READY, DEAD */
+    uint32_t ready;
+    uint32_t dead;
+    uint64_t swept_ns; /* when dead lease holders were last looked for */
+} hdy_ring;
+_Static_assert(sizeof(hdy_ring) <= HDY_USERS_OFFSET, "the header fits");
+
+#endif

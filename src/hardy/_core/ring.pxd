@@ -1,0 +1,126 @@
+# The queue of the core; see ring.pyx, ring.h.
+from libc.stdint cimport uint64_t
+
+from hardy._core.runtime cimport hdy_runtime
+from hardy._core.memory cimport Segment, hdy_head
+from hardy._core.batch cimport hdy_got, hdy_message
+
+cdef extern from "repair.h":
+    """
+    /* For Python code that holds the GIL or not: 0, -EBUSY (try), -ETIMEDOUT (slice), ... */
+    static inline int hdy_try(hdy_queue *q) { return hdy_guard_try(&q->ring->guard, hdy_ring_repair, q); }
+    static inline int hdy_slice(hdy_queue *q) { return hdy_guard_lock_slice(&q->ring->guard, hdy_ring_repair, q); }
+    static inline void hdy_leave(hdy_queue *q) { hdy_guard_unlock(&q->ring->guard); }
+    static inline void hdy_wake_all(uint32_t *asked, uint32_t *seq) { *asked = 1; hdy_wake(asked, seq, INT_MAX); }
+
+    /* Frees a chain in this process's hand, its pages too when many free ones are kept already.
+       Takes the guard itself, however long that takes: the message must not be left behind. */
+    static void hdy_hand_free(hdy_queue *q, uint32_t unit)
+    {
+        uint32_t units = hdy_chain_units(q, unit);
+        uint64_t keep = 4ull * units > HDY_RETAIN_MOST ? HDY_RETAIN_MOST : 4ull * units;
+        if (keep < HDY_RETAIN_UNITS)
+            keep = HDY_RETAIN_UNITS;
+        int resident = hdy_load_relaxed(&q->ring->retained) + units <= keep;
+        if (!resident)
+            for (uint32_t u = unit; u; u = hdy_entry(q, u)->next)
+                hdy_punch(q, u, hdy_entry(q, u)->n);
+        HDY_FAILPOINT("heap.hand.before_free");
+        while (hdy_slice(q) != 0) {}
+        hdy_chain_free(q, unit, resident);
+        hdy_leave(q);
+    }
+
+    static void hdy_unmap_arenas(hdy_queue *q)
+    {
+        for (uint32_t a = 1; q->ring && a < HDY_MAX_ARENAS && a < q->ring->arenas; a++)
+            if (q->arena[a])
+                munmap(q->arena[a], HDY_ARENA_BYTES);
+    }
+    """
+    enum:
+        HDY_INLINE_MAX
+        HDY_MAX_ARENAS
+        HDY_ARENA_UNITS
+        HDY_RETAIN_UNITS
+        HDY_USERS
+        HDY_USER_PUT
+        HDY_USER_CLOSED
+        HDY_USER_SOLE_THREAD
+        HDY_SLOT_READY
+        HDY_SLOT_DEAD
+    const unsigned long long HDY_ARENA_BYTES
+
+    ctypedef struct hdy_state:
+        unsigned long long head_seq, tail_seq, bytes, unfinished
+    ctypedef struct hdy_ring:
+        hdy_head head
+        unsigned int items_asked, space_asked, done_asked, closes
+        unsigned long long maxsize, maxbytes
+        unsigned int items_seq, space_seq, done_seq
+        unsigned int retained, hands, leased, ready, dead
+    ctypedef struct hdy_queue:
+        hdy_ring *ring
+        char **arena
+        int fd
+        unsigned int forks, user, user_flags
+    ctypedef struct hdy_user:
+        unsigned long long identity
+        unsigned int flags, waiting
+    ctypedef struct hdy_lease:
+        unsigned int unit, index
+        unsigned long long seq
+        unsigned int kind, pid, deliveries
+        unsigned long long size
+        unsigned int payload_unit
+
+    int hdy_try(hdy_queue *) noexcept nogil
+    int hdy_slice(hdy_queue *) noexcept nogil
+    void hdy_leave(hdy_queue *) noexcept nogil
+    int hdy_ring_init(hdy_queue *, unsigned long long, unsigned long long, unsigned int, int) noexcept nogil
+    int hdy_ring_put(hdy_queue *, hdy_message *, int, int *) noexcept nogil
+    int hdy_message_fill(hdy_queue *, hdy_message *) noexcept nogil
+    int hdy_ring_get(hdy_queue *, hdy_got *, int, unsigned long long, int *) noexcept nogil
+    int hdy_chain_copy(hdy_queue *, unsigned int, unsigned long long, char *, unsigned long long, int) noexcept nogil
+    unsigned int hdy_chain_alloc(hdy_queue *, unsigned long long, int *) noexcept nogil
+    void hdy_hand_free(hdy_queue *, unsigned int) noexcept nogil
+    void hdy_unmap_arenas(hdy_queue *) noexcept nogil
+    unsigned int hdy_heap_sweep(hdy_queue *) noexcept nogil
+    void hdy_heap_trim(hdy_queue *, unsigned int) noexcept nogil
+    hdy_state *hdy_current(hdy_ring *) noexcept nogil
+    unsigned long long hdy_count(hdy_state *) noexcept nogil
+    bint hdy_is_full(hdy_ring *, hdy_state *, unsigned long long) noexcept nogil
+    unsigned int hdy_ask(unsigned int *, unsigned int *) noexcept nogil
+    void hdy_wake_all(unsigned int *, unsigned int *) noexcept nogil
+    int hdy_futex_wait(unsigned int *, unsigned int, long long) noexcept nogil
+    hdy_user *hdy_users(hdy_ring *) noexcept nogil
+    hdy_user *hdy_user_own(hdy_queue *) noexcept nogil
+    int hdy_ring_task_done(hdy_queue *) noexcept nogil
+    unsigned int hdy_ring_write_off(hdy_queue *, uint64_t *) noexcept nogil
+    int hdy_lease_take(hdy_queue *, hdy_lease *, char *) noexcept nogil
+    int hdy_lease_retake(hdy_queue *, hdy_lease *, unsigned int, char *) noexcept nogil
+    unsigned int hdy_lease_sweep(hdy_queue *) noexcept nogil
+    int hdy_lease_ack(hdy_queue *, hdy_lease *, unsigned int *) noexcept nogil
+    int hdy_lease_nack(hdy_queue *, hdy_lease *, int) noexcept nogil
+    int hdy_lease_bury(hdy_queue *, hdy_lease *) noexcept nogil
+
+# Raises for a negative errno of a queue's operation.
+cdef int check_rc(int rc) except -1
+
+cdef class Ring:
+    cdef hdy_queue q
+    cdef readonly Segment segment
+    cdef readonly bint closed
+    cdef bint _drain
+    cdef object _dumps, _loads
+    cdef object __weakref__
+    cdef int _setup(self, Segment segment, object codec) except -1
+    cdef int _enter(self, long long deadline) except -2
+    cdef int _enter_surely(self) except -1
+    cdef int _sleep(self, unsigned int *word, unsigned int seen, long long deadline, int turn) except -1
+    cdef int _note(self, unsigned int flag) except -1
+    cdef int _at_end_of_stream(self) except -1
+    cdef object _end(self)
+    cdef int _tidy(self) except -1
+    cdef int _waits(self, int change) except -1
+    cdef hdy_state _look(self) except *

@@ -1,0 +1,247 @@
+# The queue of the core: its memory, its guard, and waiting (protocols: ring.h, users.h).
+#
+# The guard is tried with the GIL held, for a critical section takes some 100 ns; every wait and every
+# large copy is without it. No Python object is touched in the guard.
+cimport cython
+from cpython.exc cimport PyErr_CheckSignals
+from libc.errno cimport EBUSY, ETIMEDOUT
+from libc.stdlib cimport calloc, free
+import threading as _threading
+
+from hardy._core cimport runtime
+from hardy._core.memory cimport HDY_KIND_RING, Segment, create_segment
+from hardy._core.runtime cimport (HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt,
+                                  raise_errno)
+from hardy._core.runtime import _declare
+from hardy.errors import Closed, QueueCorrupt
+
+hdy_rt = runtime.shared()
+_declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])
+
+cdef extern from "errno.h":
+    int EUCLEAN
+
+cdef enum:
+    # A waiter looks again by itself after 20, 40, 80, 100, 100 ... ms (see ring.h).
+    _FIRST_SLICE_MS = 20
+    _LONGEST_SLICE_MS = 100
+
+
+cdef int check_rc(int rc) except -1:
+    # What no operation expects of its own accord.
+    if rc == -EUCLEAN:
+        raise QueueCorrupt(
+            "the queue's shared memory is corrupt: some process wrote where it must not (a stray pointer in native "
+            "code?). The queue cannot be used any more; the messages in it are lost"
+        )
+    raise_errno(rc, "growing the queue's shared memory")
+
+
+@cython.no_gc_clear
+cdef class Ring:
+    """A queue of messages in shared memory; the base of every queue of hardy.
+
+    Attributes:
+        segment: the memory; what travels to other processes.
+    """
+
+    def __cinit__(self):
+        self.q.arena = <char **>calloc(HDY_MAX_ARENAS, sizeof(char *))
+        if self.q.arena == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        if self.q.arena != NULL:
+            hdy_unmap_arenas(&self.q)
+            free(self.q.arena)
+
+    cdef int _setup(self, Segment segment, object codec) except -1:
+        segment.check()
+        self.segment = segment
+        self.q.fd = segment.fd
+        self.q.ring = <hdy_ring *>segment.base
+        self.q.arena[0] = segment.base
+        self._dumps, self._loads = codec
+        return 0
+
+    def _create(self, codec, maxsize, maxbytes, max_deliveries, joinable):
+        cdef Segment s = create_segment("hardy-ring", HDY_KIND_RING, HDY_ARENA_BYTES, HDY_ARENA_BYTES)
+        self._setup(s, codec)
+        cdef int rc = hdy_ring_init(&self.q, maxsize, maxbytes, max_deliveries, joinable)
+        if rc < 0:
+            check_rc(rc)
+
+    def _attach(self, Segment segment, codec):
+        self._setup(segment, codec)
+
+    # ---- the guard ----
+
+    cdef int _enter(self, long long deadline) except -2:
+        # 0: in the guard; -1: not before the deadline.
+        cdef int rc = hdy_try(&self.q)
+        while rc:
+            if rc != -EBUSY and rc != -ETIMEDOUT:
+                raise_errno(rc, "locking the queue")
+            if hdy_now_ns() >= deadline:
+                return -1
+            with nogil:
+                rc = hdy_slice(&self.q)
+            PyErr_CheckSignals()
+        return 0
+
+    cdef int _enter_surely(self) except -1:
+        while self._enter(HDY_FOREVER):
+            pass
+        return 0
+
+    cdef int _sleep(self, unsigned int *word, unsigned int seen, long long deadline, int turn) except -1:
+        # One slice of a wait. 1: it ran out without a wake-up.
+        cdef long long until = hdy_now_ns() + 1000000LL * min(_FIRST_SLICE_MS << min(turn, 3), _LONGEST_SLICE_MS)
+        cdef int rc
+        if until > deadline:
+            until = deadline
+        with nogil:
+            rc = hdy_futex_wait(word, seen, until)
+        PyErr_CheckSignals()
+        return rc == -ETIMEDOUT
+
+    # ---- waiting ----
+
+    cdef int _tidy(self) except -1:
+        # An idle waiter gives memory back, and takes away what the dead had in hand.
+        if self.q.ring.hands or self.q.ring.retained > HDY_RETAIN_UNITS:
+            if self._enter(hdy_now_ns()) == 0:
+                hdy_heap_sweep(&self.q)
+                hdy_heap_trim(&self.q, HDY_ARENA_UNITS)
+                hdy_leave(&self.q)
+        return 0
+
+    cdef int _waits(self, int change) except -1:
+        cdef hdy_user *p
+        cdef bint sole = _threading.active_count() == 1
+        self._enter_surely()
+        p = hdy_user_own(&self.q)
+        if p != NULL and (change > 0 or p.waiting):
+            p.waiting += change
+            p.flags = (p.flags & ~<unsigned int>HDY_USER_SOLE_THREAD) | (HDY_USER_SOLE_THREAD if sole else 0)
+        hdy_leave(&self.q)
+        return 0
+
+    cdef int _at_end_of_stream(self) except -1:
+        # Asked twice: what a writer put just before it closed must be seen.
+        return self._nobody_can_put() and self.qsize() == 0
+
+    cdef object _end(self):
+        return Closed(
+            f"{self!r} is at its end: it is empty, and everyone who could put has closed it or ended"
+        )
+
+    def _nobody_can_put(self):
+        """Whether the stream has ended; only asked once somebody has closed. The policy is `_ipc`'s."""
+        return False
+
+    # ---- what is there ----
+
+    cdef hdy_state _look(self) except *:
+        cdef hdy_state s
+        self.segment.check()
+        self._enter_surely()
+        s = hdy_current(self.q.ring)[0]
+        hdy_leave(&self.q)
+        return s
+
+    def qsize(self):
+        """How many messages are in the queue, exactly, at this instant."""
+        cdef hdy_state s = self._look()
+        return s.tail_seq - s.head_seq
+
+    def nbytes(self):
+        """How many bytes of messages are in the queue, at this instant."""
+        return self._look().bytes
+
+    def empty(self):
+        """Whether the queue is empty at this instant."""
+        return self.qsize() == 0
+
+    def full(self):
+        """Whether a `put` would wait at this instant (of a message of one byte, under `maxbytes`)."""
+        cdef hdy_state s = self._look()
+        return bool(hdy_is_full(self.q.ring, &s, 1))
+
+    @property
+    def maxsize(self):
+        """The most messages it holds; 0: no bound."""
+        return self.q.ring.maxsize
+
+    @property
+    def maxbytes(self):
+        """The most bytes of messages it holds; 0: no bound."""
+        return self.q.ring.maxbytes
+
+    # ---- for asyncio: one slice of a wait, taking nothing ----
+
+    def _wait_items(self, timeout_s):
+        """Returns when there is an object, or the stream has ended (Closed), or after the slice."""
+        cdef long long deadline = deadline_ns(timeout_s)
+        cdef unsigned int seen
+        cdef bint there
+        self._enter_surely()
+        there = hdy_count(hdy_current(self.q.ring)) > 0
+        seen = hdy_ask(&self.q.ring.items_asked, &self.q.ring.items_seq)
+        hdy_leave(&self.q)
+        if not there:
+            if self.q.ring.closes and self._at_end_of_stream():
+                raise self._end()
+            self._sleep(&self.q.ring.items_seq, seen, deadline, 3)
+
+    def _wait_room(self, timeout_s):
+        """Returns when there is room for a small object, or after the slice."""
+        cdef long long deadline = deadline_ns(timeout_s)
+        cdef unsigned int seen
+        cdef bint full
+        self._enter_surely()
+        full = hdy_is_full(self.q.ring, hdy_current(self.q.ring), 1)
+        seen = hdy_ask(&self.q.ring.space_asked, &self.q.ring.space_seq)
+        hdy_leave(&self.q)
+        if full:
+            self._sleep(&self.q.ring.space_seq, seen, deadline, 3)
+
+    # ---- the end ----
+
+    cdef int _note(self, unsigned int flag) except -1:
+        # Notes in this process's entry what it does with the queue.
+        cdef hdy_user *p
+        self._enter_surely()
+        p = hdy_user_own(&self.q)
+        if p != NULL:
+            p.flags |= flag
+            self.q.user_flags = p.flags
+        hdy_leave(&self.q)
+        self.q.user_flags |= flag
+        self.q.forks = hdy_rt.forks
+        return 0
+
+    def _close(self):
+        if self.closed:
+            return
+        self._note(HDY_USER_CLOSED)
+        self._enter_surely()
+        self.q.ring.closes += 1
+        hdy_wake_all(&self.q.ring.items_asked, &self.q.ring.items_seq)
+        hdy_leave(&self.q)
+        self.closed = True
+
+    def _users(self):
+        # (identity, has put, has closed, waits in get, has one thread only), of each process that used it
+        cdef hdy_user *table = hdy_users(self.q.ring)
+        cdef hdy_user p
+        found = []
+        for i in range(HDY_USERS):
+            p = table[i]
+            if p.identity:
+                found.append((p.identity, bool(p.flags & HDY_USER_PUT), bool(p.flags & HDY_USER_CLOSED),
+                              p.waiting > 0, bool(p.flags & HDY_USER_SOLE_THREAD)))
+        return found
+
+    def _creator(self):
+        return self.q.ring.head.creator

@@ -1,0 +1,56 @@
+# What the sync objects share: a handle to a cell, and sleeping in slices.
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from hardy._core.memory cimport Cell
+
+cdef extern from "layout_sync.h":
+    ctypedef struct hdy_lock:
+        uint32_t kind
+        uint32_t depth
+        uint64_t owner
+        uint64_t thread
+        uint64_t recovered
+    ctypedef struct hdy_event:
+        uint32_t kind
+        uint32_t word
+    enum:
+        HDY_SYNC_LOCK
+        HDY_SYNC_RLOCK
+        HDY_SYNC_EVENT
+        HDY_SYNC_SEMAPHORE
+        HDY_SYNC_CONDITION
+        HDY_SYNC_BARRIER
+        HDY_SYNC_RWLOCK
+
+# The first slice of a wait, in nanoseconds; sleep_slice doubles it up to its limit.
+cdef enum:
+    FIRST_SLICE_NS = 10_000_000
+
+# Sleeps without the GIL while *word == seen, for one slice and until the deadline at the most; runs
+# signal handlers. 1: the slice is over, look whether somebody died; 0: woken, or the word changed.
+cdef int sleep_slice(uint32_t *word, uint32_t seen, int64_t deadline, int64_t *slice_ns) except -1
+
+cdef class SyncCell:
+    cdef readonly Cell cell
+    # Which process (counted in forks) this handle was last found usable in.
+    cdef uint32_t forks
+    cdef readonly object name
+    cdef object __weakref__
+    # Creates the cell / takes one that another process created, refusing what is of another kind.
+    cdef int make(self, uint32_t kind, uint32_t nbytes) except -1
+    cdef int take(self, Cell cell, uint32_t kind, uint32_t least_bytes) except -1
+    # To be called first by every operation: nothing but a compare, unless the process has changed.
+    cdef int recheck(self) except -1
+
+cdef class LockCell(SyncCell):
+    cdef hdy_lock *at
+    cdef bint contend(self, bint block, int64_t deadline) except -1
+    # For Condition: gives the lock up however often it is held, and takes it back as often.
+    cdef uint32_t let_go(self) except? 0
+    cdef int take_back(self, uint32_t depth) except -1
+
+cdef class RLockCell(LockCell):
+    pass
+
+cdef class EventCell(SyncCell):
+    cdef hdy_event *at

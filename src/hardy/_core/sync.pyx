@@ -1,0 +1,385 @@
+# Lock, RLock and Event over the words of sync_lock.h: waiting, signals, errors.
+#
+# Every compare-and-swap is made with the GIL held, only the sleep is not: a lock is never owned by a
+# thread that still has to queue for the GIL.
+from libc.errno cimport EPERM, ETIMEDOUT
+from libc.stdint cimport int64_t, uint32_t, uint64_t
+
+from hardy._core cimport runtime
+from hardy._core.runtime import _declare
+from hardy._core.memory cimport Cell, allocate_cell
+from hardy._core.runtime cimport hdy_rt, hdy_self, hdy_alive, hdy_now_ns, deadline_ns, HDY_FOREVER
+from hardy.errors import AttachError, ForeignHandle, OwnerDied
+
+cdef extern from "Python.h":
+    int PyErr_CheckSignals() except -1
+
+cdef extern from "sync_lock.h":
+    """
+    static inline void hdy_lock_slept(void) { HDY_FAILPOINT("lock.wait.after_sleep"); }
+    static inline void hdy_event_slept(void) { HDY_FAILPOINT("event.wait.after_sleep"); }
+    """
+    const uint64_t HDY_CONTENDED
+    const uint32_t HDY_EVENT_SET
+    uint64_t hdy_owner_identity(uint64_t word) noexcept nogil
+    uint32_t *hdy_low_half(uint64_t *word) noexcept nogil
+    bint hdy_lock_take(hdy_lock *l, uint64_t contended) noexcept nogil
+    bint hdy_lock_mark(hdy_lock *l, uint64_t *seen) noexcept nogil
+    bint hdy_lock_take_over(hdy_lock *l, uint64_t dead) noexcept nogil
+    bint hdy_lock_give_back(hdy_lock *l, uint64_t dead) noexcept nogil
+    int hdy_lock_release(hdy_lock *l) noexcept nogil
+    bint hdy_lock_held_here(hdy_lock *l) noexcept nogil
+    bint hdy_lock_is_mine(hdy_lock *l) noexcept nogil
+    bint hdy_rlock_enter(hdy_lock *l, uint32_t depth) noexcept nogil
+    int hdy_rlock_release(hdy_lock *l) noexcept nogil
+    void hdy_event_set(hdy_event *e) noexcept nogil
+    void hdy_event_clear(hdy_event *e) noexcept nogil
+    bint hdy_event_passed(hdy_event *e, uint32_t since, uint32_t *seen) noexcept nogil
+    void hdy_lock_slept() noexcept nogil
+    void hdy_event_slept() noexcept nogil
+    int hdy_futex_wait(uint32_t *word, uint32_t seen, int64_t deadline_ns) noexcept nogil
+    uint64_t hdy_load(uint64_t *p) noexcept nogil
+    uint32_t hdy_load_32 "hdy_load"(uint32_t *p) noexcept nogil
+    size_t hdy_fp_count() noexcept nogil
+    const char *hdy_fp_name(size_t i) noexcept nogil
+
+
+hdy_rt = runtime.shared()
+
+cdef enum:
+    _LONGEST_SLICE_NS = 100_000_000
+    _NEVER = 0xFFFFFFFF
+
+_RELEASED_TOO_OFTEN = "semaphore or lock released too many times"
+_NOT_OWNED = "attempt to release recursive lock not owned by thread"
+
+
+cdef int sleep_slice(uint32_t *word, uint32_t seen, int64_t deadline, int64_t *slice_ns) except -1:
+    cdef int64_t until = hdy_now_ns() + slice_ns[0]
+    cdef int r
+    if until > deadline:
+        until = deadline
+    with nogil:
+        r = hdy_futex_wait(word, seen, until)
+    PyErr_CheckSignals()
+    if r != -ETIMEDOUT:
+        return 0
+    slice_ns[0] = min(2 * slice_ns[0], _LONGEST_SLICE_NS)
+    return 1
+
+
+cdef class SyncCell:
+    """A handle of one shared object.
+
+    Attributes:
+        cell: where the object lies.
+        name: what messages call the object, or None.
+    """
+
+    def __cinit__(self, *args, **kwargs):
+        self.forks = _NEVER
+
+    cdef int make(self, uint32_t kind, uint32_t nbytes) except -1:
+        cdef Cell cell = allocate_cell(nbytes)
+        (<uint32_t *>cell.at)[0] = kind
+        self.take(cell, kind, nbytes)
+        return 0
+
+    cdef int take(self, Cell cell, uint32_t kind, uint32_t least_bytes) except -1:
+        if cell.nbytes < least_bytes or (<uint32_t *>cell.at)[0] != kind:
+            raise AttachError(f"the handle does not lead to a {type(self).__name__}: its memory holds something else")
+        self.cell = cell
+        return 0
+
+    cdef int recheck(self) except -1:
+        if self.cell is None:
+            raise ForeignHandle(
+                f"this {type(self).__name__} has no shared memory: its __init__ was not called. "
+                "A subclass must call super().__init__()"
+            )
+        self.cell.segment.check()
+        if hdy_self() == 0:
+            raise OSError("hardy cannot read /proc/self/stat, and cannot say who holds a lock without it")
+        self.forks = hdy_rt.forks
+        return 0
+
+
+cdef class LockCell(SyncCell):
+    """A lock that knows its owner and outlives it."""
+
+    def _create(self, name: str | None) -> None:
+        """Make a new lock in shared memory."""
+        self.make(HDY_SYNC_LOCK, sizeof(hdy_lock))
+        self.at = <hdy_lock *>self.cell.at
+        self.name = name
+
+    def _adopt(self, cell: Cell, name: str | None) -> None:
+        """Become a handle of the lock in `cell`."""
+        self.take(cell, HDY_SYNC_LOCK, sizeof(hdy_lock))
+        self.at = <hdy_lock *>self.cell.at
+        self.name = name
+
+    def acquire(self, bint block=True, timeout=None) -> bool:
+        """True once this process holds the lock.
+
+        Args:
+            block: whether to wait for it.
+            timeout: seconds to wait at the most; None waits without end, a negative number not at all.
+
+        Returns:
+            Whether the lock is held now.
+
+        If a process dies here: its lock goes to the next acquirer, who finds `recovered` set.
+        """
+        cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        if hdy_lock_take(self.at, 0):
+            return True
+        return self.contend(block, deadline)
+
+    cdef bint contend(self, bint block, int64_t deadline) except -1:
+        cdef int64_t slice_ns = FIRST_SLICE_NS
+        cdef uint64_t seen, contended = 0
+        cdef bint last, look = False, alive
+        while True:
+            seen = hdy_load(&self.at.owner)
+            if seen == 0:
+                if hdy_lock_take(self.at, contended):
+                    return True
+                continue
+            last = not block or (deadline != HDY_FOREVER and hdy_now_ns() >= deadline)
+            if look or last:
+                with nogil:
+                    alive = hdy_alive(hdy_owner_identity(seen))
+                if not alive:
+                    if not hdy_lock_take_over(self.at, seen):
+                        continue
+                    try:
+                        self._owner_died(hdy_owner_identity(seen))
+                    except OwnerDied:
+                        raise
+                    except BaseException:
+                        # A filter made an error of the warning: the caller will not think that it
+                        # holds the lock, and the next acquirer must be told in its place.
+                        hdy_lock_give_back(self.at, hdy_owner_identity(seen))
+                        raise
+                    return True
+                if last:
+                    return False
+            if not hdy_lock_mark(self.at, &seen):
+                continue
+            # Whoever has slept keeps the flag up: it cannot know who else sleeps.
+            contended = HDY_CONTENDED
+            look = sleep_slice(hdy_low_half(&self.at.owner), <uint32_t>seen, deadline, &slice_ns)
+            hdy_lock_slept()
+
+    def release(self) -> None:
+        """Give the lock up; any thread or process may.
+
+        Raises:
+            ValueError: nobody held it.
+        """
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        if hdy_lock_release(self.at) != 0:
+            raise ValueError(_RELEASED_TOO_OFTEN)
+
+    def __enter__(self) -> bool:
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        if hdy_lock_take(self.at, 0):
+            return True
+        return self.contend(True, HDY_FOREVER)
+
+    def __exit__(self, *exc_info) -> None:
+        LockCell.release(self)
+
+    def locked(self) -> bool:
+        """Whether somebody, dead or alive, holds the lock."""
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        return hdy_load(&self.at.owner) != 0
+
+    @property
+    def recovered(self) -> bool:
+        """Whether this process took the lock from a dead owner and has not released it since."""
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        return hdy_load(&self.at.recovered) != 0 and hdy_lock_held_here(self.at)
+
+    @property
+    def owner(self) -> int:
+        """Identity of the process that holds the lock, 0 when none does."""
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        return hdy_owner_identity(hdy_load(&self.at.owner))
+
+    def _owner_died(self, identity: int) -> None:
+        """Called when the lock was taken from a dead process; the lock is held."""
+
+    def _is_mine(self) -> bool:
+        """Whether this thread holds the lock."""
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        return hdy_lock_is_mine(self.at)
+
+    def _count(self) -> int:
+        """How often this process holds the lock."""
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        return 1 if hdy_lock_held_here(self.at) else 0
+
+    def _get_value(self) -> int:
+        """1 when the lock is free, 0 when it is held."""
+        return 0 if self.locked() else 1
+
+    def _is_zero(self) -> bool:
+        """Whether the lock is held."""
+        return self.locked()
+
+    cdef uint32_t let_go(self) except? 0:
+        LockCell.release(self)
+        return 1
+
+    cdef int take_back(self, uint32_t depth) except -1:
+        LockCell.__enter__(self)
+        return 0
+
+
+cdef class RLockCell(LockCell):
+    """A lock that its thread may acquire again; the same word, and a depth that the owner keeps."""
+
+    def _create(self, name: str | None) -> None:
+        """Make a new lock in shared memory."""
+        self.make(HDY_SYNC_RLOCK, sizeof(hdy_lock))
+        self.at = <hdy_lock *>self.cell.at
+        self.name = name
+
+    def _adopt(self, cell: Cell, name: str | None) -> None:
+        """Become a handle of the lock in `cell`."""
+        self.take(cell, HDY_SYNC_RLOCK, sizeof(hdy_lock))
+        self.at = <hdy_lock *>self.cell.at
+        self.name = name
+
+    def acquire(self, bint block=True, timeout=None) -> bool:
+        """True once this thread holds the lock, once more if it did already.
+
+        Args:
+            block: whether to wait for it.
+            timeout: seconds to wait at the most; None waits without end, a negative number not at all.
+
+        Returns:
+            Whether the lock is held now.
+
+        If a process dies here: its lock goes to the next acquirer, who finds `recovered` set.
+        """
+        cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        if hdy_lock_take(self.at, 0):
+            return hdy_rlock_enter(self.at, 1)
+        if hdy_lock_is_mine(self.at):
+            return hdy_rlock_enter(self.at, self.at.depth + 1)
+        return self.contend(block, deadline)
+
+    cdef bint contend(self, bint block, int64_t deadline) except -1:
+        try:
+            if not LockCell.contend(self, block, deadline):
+                return False
+        except BaseException:
+            # OwnerDied: raised while the lock is held, hence with a depth.
+            if hdy_lock_is_mine(self.at):
+                hdy_rlock_enter(self.at, 1)
+            raise
+        return hdy_rlock_enter(self.at, 1)
+
+    def release(self) -> None:
+        """Give the lock up once; free when as often as it was acquired.
+
+        Raises:
+            AssertionError: this thread does not hold it.
+        """
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        if hdy_rlock_release(self.at) == -EPERM:
+            raise AssertionError(_NOT_OWNED)
+
+    def __enter__(self) -> bool:
+        return RLockCell.acquire(self)
+
+    def __exit__(self, *exc_info) -> None:
+        RLockCell.release(self)
+
+    def _count(self) -> int:
+        """How often this process holds the lock."""
+        return self.at.depth if LockCell._count(self) else 0
+
+    cdef uint32_t let_go(self) except? 0:
+        cdef uint32_t depth = self.at.depth
+        LockCell.release(self)
+        return depth
+
+    cdef int take_back(self, uint32_t depth) except -1:
+        RLockCell.acquire(self)
+        hdy_rlock_enter(self.at, depth)
+        return 0
+
+
+cdef class EventCell(SyncCell):
+    """A flag that processes wait for."""
+
+    def _create(self, name: str | None) -> None:
+        """Make a new event in shared memory."""
+        self.make(HDY_SYNC_EVENT, sizeof(hdy_event))
+        self.at = <hdy_event *>self.cell.at
+        self.name = name
+
+    def _adopt(self, cell: Cell, name: str | None) -> None:
+        """Become a handle of the event in `cell`."""
+        self.take(cell, HDY_SYNC_EVENT, sizeof(hdy_event))
+        self.at = <hdy_event *>self.cell.at
+        self.name = name
+
+    def is_set(self) -> bool:
+        """Whether the flag is up."""
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        return (hdy_load_32(&self.at.word) & HDY_EVENT_SET) != 0
+
+    def set(self) -> None:
+        """Raise the flag: everyone who waits goes on, also when `clear` follows at once."""
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        hdy_event_set(self.at)
+
+    def clear(self) -> None:
+        """Lower the flag."""
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        hdy_event_clear(self.at)
+
+    def wait(self, timeout=None) -> bool:
+        """True once the flag is up, or was up at some time since the call.
+
+        Args:
+            timeout: seconds to wait at the most; None waits without end.
+
+        Returns:
+            False when the time was over first.
+        """
+        cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
+        cdef int64_t slice_ns = FIRST_SLICE_NS
+        cdef uint32_t since, seen
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        since = hdy_load_32(&self.at.word)
+        while not hdy_event_passed(self.at, since, &seen):
+            if deadline != HDY_FOREVER and hdy_now_ns() >= deadline:
+                return False
+            sleep_slice(&self.at.word, seen, deadline, &slice_ns)
+            hdy_event_slept()
+        return True
+
+
+_declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])

@@ -1,0 +1,181 @@
+"""`Queue`, `SimpleQueue` and `JoinableQueue`: the standard meaning, over the ring of the core.
+
+There is no feeder thread: an object is in the queue when `put` returns, and what cannot travel raises there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import GenericAlias
+from typing import Any, ClassVar
+
+from hardy._core.channel import Channel
+from hardy._core.joinable import JoinableRing
+from hardy._ipc.pickling import CODEC
+from hardy._ipc.stream import nobody_can_put
+from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
+from hardy._sync.owner import describe
+from hardy.errors import Closed, TasksLost
+
+__all__ = ["JoinableQueue", "Queue", "SimpleQueue", "check_bound"]
+
+# What the stdlib's C semaphore allows, and thus what it takes for "no bound".
+_LARGEST_BOUND = 2**63 - 1
+
+
+def check_bound(name: str, value: Any) -> int:
+    """A bound of a queue as a non-negative int, 0 for none.
+
+    Raises:
+        TypeError: it is no int.
+        ValueError: it is too large.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    number = int(value.__index__())
+    if number > _LARGEST_BOUND:
+        raise ValueError(f"{name} must be at most {_LARGEST_BOUND}, not {number}")
+    # The stdlib takes 0 and any negative number for "no bound".
+    return max(number, 0)
+
+
+class _RingQueue(Channel):
+    """What the queues have in common: how they are made, named, sent and closed."""
+
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.closed:
+            raise Closed(f"{self!r} is closed in this process and cannot be sent")
+        return _rebuild, (type(self), pack_segment(self.segment))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.segment.uid[:4].hex()}>"
+
+    def _nobody_can_put(self) -> bool:
+        return nobody_can_put(self)
+
+    def close(self) -> None:
+        """This process is done with the queue: it can neither put nor get any more.
+
+        A reader's loop (`for obj in queue`, or a blocked `get`) ends once the queue is empty and every process
+        that could still put has closed it, ended, or waits as a reader itself; see docs/en/design/0001-queues.md.
+        """
+        self._close()
+
+    def __iter__(self) -> Iterator[Any]:
+        """Every object until the stream ends: the loop waits for objects, and ends as `close` says.
+
+        After a `close` in this process, what is still in the queue is given out, and nothing is waited for.
+        """
+        while True:
+            try:
+                yield self._take_next()
+            except Closed:
+                return
+
+    def _take_next(self) -> Any:
+        return self._get_after_close() if self.closed else self.get()
+
+
+def _rebuild(kind: type[_RingQueue], packed: PackedSegment) -> _RingQueue:
+    queue = kind.__new__(kind)
+    queue._attach(unpack_segment(packed), CODEC)
+    return queue
+
+
+class Queue(_RingQueue):
+    """A first-in first-out queue for any number of processes and threads; as `multiprocessing.Queue`.
+
+    Args:
+        maxsize: the most objects it holds; 0 or less: no bound.
+        maxbytes: the most bytes of pickled objects it holds; 0: no bound.
+        ctx: the context that makes it; any.
+
+    Differs from the stdlib: an object is there when `put` returns; `qsize`, `empty` and `full` are exact; killed
+    users do no harm; `put_many`, `get_many`, `aput`, `aget`, iteration.
+
+    Raises:
+        TypeError, ValueError: a bound is no int or too large.
+        MemoryError, OSError: there is no memory or descriptor for it.
+    """
+
+    def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, ctx: Any = None) -> None:
+        self._create(CODEC, check_bound("maxsize", maxsize), check_bound("maxbytes", maxbytes), 0, False)
+
+    def join_thread(self) -> None:
+        """Nothing to wait for: there is no feeder thread. Kept so that programs run unchanged."""
+
+    def cancel_join_thread(self) -> None:
+        """Nothing to cancel: a process never waits at its end for its queues to drain."""
+
+    async def aput(self, obj: Any) -> None:
+        """`put` for asyncio: the loop goes on while the queue is full. A cancelled call has put nothing."""
+        from hardy._ipc.aio import aput
+
+        await aput(self, obj)
+
+    async def aget(self) -> Any:
+        """`get` for asyncio: the loop goes on while the queue is empty. A cancelled call has taken nothing."""
+        from hardy._ipc.aio import aget
+
+        return await aget(self)
+
+
+class JoinableQueue(JoinableRing, Queue):
+    """A `Queue` that counts the objects not yet done with; as `multiprocessing.JoinableQueue`.
+
+    Differs from the stdlib: a process that ends between `get` and `task_done` does not make `join` wait for ever;
+    `join` then raises `TasksLost`.
+    """
+
+    def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, ctx: Any = None) -> None:
+        self._create(CODEC, check_bound("maxsize", maxsize), check_bound("maxbytes", maxbytes), 0, True)
+
+    def task_done(self) -> None:
+        """Say that an object taken from the queue is done with.
+
+        Raises:
+            ValueError: called more often than there were objects.
+        """
+        self._task_done()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until every object that was put is done with.
+
+        Args:
+            timeout: seconds to wait at most; None: no end.
+
+        Raises:
+            TasksLost: a process ended without `task_done` for objects that it had taken. They are written off: call
+                `join` again to wait for the rest.
+            TimeoutError: it took longer.
+        """
+        lost = self._join(timeout)
+        if lost is False:
+            raise TimeoutError(f"{self!r} has unfinished objects after {timeout} s")
+        if lost is None:
+            return
+        identity, items = lost
+        who = describe(identity)
+        error = TasksLost(
+            f"{who.text} ended with {items} object(s) of {self!r} in hand and no task_done() for them. They are "
+            "written off; call join() again to wait for the rest, or use TaskQueue, which gives them to another",
+            name=who.name,
+            pid=who.pid,
+            signal=who.signal,
+            exitcode=who.exitcode,
+        )
+        error.items = items
+        raise error
+
+
+class SimpleQueue(_RingQueue):
+    """A queue with `put`, `get` and `empty`; as `multiprocessing.SimpleQueue`.
+
+    Args:
+        ctx: the context that makes it; any.
+    """
+
+    def __init__(self, *, ctx: Any = None) -> None:
+        self._create(CODEC, 0, 0, 0, False)

@@ -1,0 +1,70 @@
+"""The command `hardy`: each sub-command is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+__all__ = ["main"]
+
+
+class Command(NamedTuple):
+    """One sub-command: `module` has a `main(argv: list[str]) -> int` that parses its own arguments."""
+
+    module: str
+    summary: str
+
+
+COMMANDS = {
+    "demo": Command("hardy.apps.demo", "count words over hardy queues while counters are killed; check every total"),
+}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        argv: the arguments after the program's name; None takes them from `sys.argv`.
+
+    Returns:
+        The exit status.
+    """
+    arguments = sys.argv[1:] if argv is None else argv
+    parser = _parser()
+    # Only what stands before the sub-command is hardy's; the rest goes to it untouched.
+    known = parser.parse_args(arguments[:1])
+    if known.command is None:
+        parser.print_help()
+        return 0
+    command = COMMANDS[known.command]
+    run: Callable[[list[str]], int] = importlib.import_module(command.module).main
+    return run(arguments[1:])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hardy",
+        description="multiprocessing that you can kill -9.",
+        epilog="`hardy COMMAND --help` tells more.",
+    )
+    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        commands.add_parser(name, help=command.summary, add_help=False)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Reads the installed version only when it is asked for: importlib.metadata is slow to import."""
+
+    def __init__(self, option_strings: list[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_unused: object) -> None:
+        from importlib.metadata import version
+
+        print(f"hardy {version('hardy')}")
+        parser.exit()
