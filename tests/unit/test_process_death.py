@@ -79,7 +79,7 @@ def family_is_dead(pids: list[int]) -> bool:
 @pytest.mark.parametrize("thread", ["thread", "main"])
 @pytest.mark.parametrize(("child", "count"), [("idle", 1), ("hold_the_gil", 1), ("have_a_child", 2)])
 def test_descendants_end_when_parent_is_killed(method: str, thread: str, child: str, count: int) -> None:
-    """They end within a second, also inside a C call that holds the GIL, and when the thread that started them is gone."""
+    """They end within a second, also inside a C call that holds the GIL, and when their starting thread is gone."""
     done = run_script(FAMILY, method, child, str(count), thread)
 
     pids = [int(word) for word in done.stdout.split()]

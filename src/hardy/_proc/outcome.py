@@ -74,7 +74,7 @@ class OutcomeFile:
         runtime.hit("proc.outcome.after_commit")
 
     def kind(self) -> tuple[Kind, int] | None:
-        """In the parent, once the child has ended: what kind of outcome it committed, and its length in bytes."""
+        """In the parent, once the child has ended: the kind of its outcome, and the length in bytes."""
         head = os.pread(self.fd, _HEAD.size, 0)
         if len(head) < _HEAD.size:
             return None
@@ -89,12 +89,15 @@ class OutcomeFile:
         Raises:
             Exception: whatever the unpickling raises.
         """
-        with mmap.mmap(self.fd, _START + length, access=mmap.ACCESS_READ) as pages, memoryview(pages) as view:
-            with view[_START:] as payload:
-                return pickle.loads(payload)
+        with (
+            mmap.mmap(self.fd, _START + length, access=mmap.ACCESS_READ) as pages,
+            memoryview(pages) as view,
+            view[_START:] as payload,
+        ):
+            return pickle.loads(payload)
 
     def close(self) -> None:
-        """Give the descriptor back; in the parent also the memory, though siblings that were forked hold it."""
+        """Give the descriptor back; in the parent also the memory, although forked siblings hold it."""
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
             if self._owner_pid == os.getpid():

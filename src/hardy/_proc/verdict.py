@@ -84,8 +84,8 @@ def _died(name: str, popen: Popen) -> ProcessDied:
         )
     if exitcode >= 0:
         return ProcessDied(
-            f"{who}) exited with status {exitcode} without a result: it called os._exit, or failed before it could "
-            "run its target (its standard error says why). It left nothing behind; start another",
+            f"{who}) exited with status {exitcode} without a result: it called os._exit, or failed before it "
+            "could run its target (its standard error says why). It left nothing behind; start another",
             name=name,
             pid=popen.pid,
             exitcode=exitcode,
@@ -94,10 +94,11 @@ def _died(name: str, popen: Popen) -> ProcessDied:
     before, now = popen.memory_kills, count_memory_kills() if signal == 9 else None
     out_of_memory = before is not None and now is not None and now > before
     cause = ", out of memory" if out_of_memory else ""
-    advice = "give it less to hold at once, or its control group more memory" if out_of_memory else "start another"
+    mend = "let it hold less at once, or give its control group more memory"
+    advice = mend if out_of_memory else "start another"
     return ProcessDied(
-        f"{who}, {signal_name(signal)}{cause}) was killed before it gave a result. Its children were ended and what "
-        f"it held was released; {advice}",
+        f"{who}, {signal_name(signal)}{cause}) was killed before it gave a result. Its children were ended "
+        f"and what it held was released; {advice}",
         name=name,
         pid=popen.pid,
         signal=signal,
@@ -142,8 +143,8 @@ def _raised(
 
 def _not_picklable(who: str, whole: str, culprit: str, path: str, reason: str) -> ResultNotPicklable:
     return ResultNotPicklable(
-        f"{who} ended well, but the {whole} that it returned cannot be sent back: {path} is a {culprit}, which "
-        f"cannot be pickled ({reason}). Return plain data",
+        f"{who} ended well, but the {whole} that it returned cannot be sent back: {path} is a {culprit}, "
+        f"which cannot be pickled ({reason}). Return plain data",
         type_name=culprit,
         path=path,
     )
