@@ -126,6 +126,15 @@ class BaseProcess(StdlibProcess):
         assert self._parent_pid == os.getpid(), f"can only {doing} a child process"
         self._popen._send_signal(number)
 
+    @property
+    def exitcode(self) -> int | None:
+        """None before the start and while it runs; minus the signal when it was killed."""
+        self._check_made()
+        code = super().exitcode
+        if code is not None:
+            discard_child(self)
+        return code
+
     def result(self, timeout: float | None = None) -> Any:
         """What the target, or `run`, returned; waits for the end of the process.
 
@@ -183,9 +192,10 @@ class BaseProcess(StdlibProcess):
         if popen.wait(timeout) is None:
             raise TimeoutError(f"{self._name!r} (pid {popen.pid}) still runs after {timeout} s")
         discard_child(self)
-        if self._verdict is None:
-            self._verdict = verdict.judge(self._name, popen)
-        return self._verdict
+        with popen.settling:
+            if self._verdict is None:
+                self._verdict = verdict.judge(self._name, popen)
+            return self._verdict
 
     def _check_startable(self, doing: str) -> None:
         self._check_made()

@@ -53,15 +53,22 @@ def check_timeout(timeout: object) -> None:
 
 
 def judge(name: str, popen: Popen) -> Verdict:
-    """What became of an ended process. Takes what it committed; called once."""
+    """What became of an ended process. Takes what it committed: called once.
+
+    Raises:
+        OSError: a large outcome cannot be mapped, descriptors being exhausted; it may be called again.
+    """
     if popen.outcome is None:
         return Verdict(None, _died(name, popen))
-    kind = popen.outcome[0]
+    kind, length = popen.outcome
     who = f"{name!r} (pid {popen.pid})"
-    try:
-        loaded = popen.load_outcome()
-    except Exception as error:
-        return Verdict(None, _not_rebuilt(who, error))
+    with popen.result_file.payload(length) as payload:
+        try:
+            loaded = pickle.loads(payload)
+        except Exception as error:
+            return Verdict(None, _not_rebuilt(who, error))
+        finally:
+            popen.result_file.close()
     if kind is Kind.RETURNED:
         return Verdict(loaded, None)
     if kind is Kind.RAISED:
