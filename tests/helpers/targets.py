@@ -73,14 +73,14 @@ def give_unpicklable() -> Any:
     return {"sessions": [1, threading.Lock()]}
 
 
-class TwoArguments(Exception):  # noqa: N818
+class TwoArguments(Exception):
     """Pickles, and does not unpickle: the mistake that everybody makes once."""
 
     def __init__(self, first: str, second: str) -> None:
         super().__init__(first)
 
 
-class HoldsLock(Exception):  # noqa: N818
+class HoldsLock(Exception):
     """Does not pickle."""
 
     def __init__(self) -> None:

@@ -69,7 +69,7 @@ def test_exception_is_raised_with_the_childs_traceback_as_its_cause(ctx: Any) ->
     assert process.exitcode == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGUSR1])
 def test_result_names_name_pid_and_signal_when_killed(ctx: Any, number: int) -> None:
     """Whoever waits for a dead process's answer is told who died, and of what."""
     process = started(ctx, targets.kill_oneself, number, name="victim")
