@@ -60,7 +60,8 @@ class Process(BaseProcess):
 
     @staticmethod
     def _Popen(process_obj: Any) -> Popen:  # noqa: N802 - the stdlib's name
-        return _default_context.get_context().Process._Popen(process_obj)
+        popen: Popen = _default_context.get_context().Process._Popen(process_obj)
+        return popen
 
     @staticmethod
     def _after_fork() -> None:
@@ -113,17 +114,17 @@ class ForkServerProcess(BaseProcess):
 
 
 class BaseContext(_stdlib.BaseContext):
-    """What all contexts offer: hardy's own processes, queues and locks, and the stdlib's other objects on them."""
+    """What all contexts offer: hardy's own processes, queues and locks, and the stdlib's objects on them."""
 
-    Process: type[BaseProcess]
+    Process: type[Any]
 
-    def Lock(self, **options: Any) -> Lock:  # type: ignore[override]  # noqa: N802
+    def Lock(self, **options: Any) -> Lock:  # noqa: N802
         """A lock; the options are those of `hardy.Lock`."""
         from hardy._sync.lock import Lock
 
         return Lock(ctx=self.get_context(), **options)
 
-    def RLock(self, **options: Any) -> RLock:  # type: ignore[override]  # noqa: N802
+    def RLock(self, **options: Any) -> RLock:  # noqa: N802
         """A lock that its holder may take again; the options are those of `hardy.RLock`."""
         from hardy._sync.lock import RLock
 
@@ -135,19 +136,19 @@ class BaseContext(_stdlib.BaseContext):
 
         return RWLock(ctx=self.get_context(), **options)
 
-    def Condition(self, lock: Any = None, **options: Any) -> Condition:  # type: ignore[override]  # noqa: N802
+    def Condition(self, lock: Any = None, **options: Any) -> Condition:  # noqa: N802
         """A condition variable; the options are those of `hardy.Condition`."""
         from hardy._sync.condition import Condition
 
         return Condition(lock, ctx=self.get_context(), **options)
 
-    def Semaphore(self, value: int = 1, **options: Any) -> Semaphore:  # type: ignore[override]  # noqa: N802
+    def Semaphore(self, value: int = 1, **options: Any) -> Semaphore:  # noqa: N802
         """A semaphore; the options are those of `hardy.Semaphore`."""
         from hardy._sync.semaphore import Semaphore
 
         return Semaphore(value, ctx=self.get_context(), **options)
 
-    def BoundedSemaphore(  # type: ignore[override]  # noqa: N802
+    def BoundedSemaphore(  # noqa: N802
         self, value: int = 1, **options: Any
     ) -> BoundedSemaphore:
         """A semaphore that refuses to go above its first value."""
@@ -155,13 +156,13 @@ class BaseContext(_stdlib.BaseContext):
 
         return BoundedSemaphore(value, ctx=self.get_context(), **options)
 
-    def Event(self, **options: Any) -> Event:  # type: ignore[override]  # noqa: N802
+    def Event(self, **options: Any) -> Event:  # noqa: N802
         """A flag to wait for; the options are those of `hardy.Event`."""
         from hardy._sync.event import Event
 
         return Event(ctx=self.get_context(), **options)
 
-    def Barrier(  # type: ignore[override]  # noqa: N802
+    def Barrier(  # noqa: N802
         self, parties: int, action: Any = None, timeout: float | None = None, **options: Any
     ) -> Barrier:
         """A meeting point for a number of processes; the options are those of `hardy.Barrier`."""
@@ -169,7 +170,7 @@ class BaseContext(_stdlib.BaseContext):
 
         return Barrier(parties, action, timeout, ctx=self.get_context(), **options)
 
-    def Queue(self, maxsize: int = 0, **options: Any) -> Queue[Any]:  # type: ignore[override]  # noqa: N802
+    def Queue(self, maxsize: int = 0, **options: Any) -> Queue:  # type: ignore[override]  # noqa: N802
         """A queue for many processes; the options are those of `hardy.Queue`."""
         from hardy._ipc.queues import Queue
 
@@ -177,25 +178,25 @@ class BaseContext(_stdlib.BaseContext):
 
     def JoinableQueue(  # type: ignore[override]  # noqa: N802
         self, maxsize: int = 0, **options: Any
-    ) -> JoinableQueue[Any]:
+    ) -> JoinableQueue:
         """A queue that knows when all its objects have been dealt with."""
         from hardy._ipc.queues import JoinableQueue
 
         return JoinableQueue(maxsize, ctx=self.get_context(), **options)
 
-    def SimpleQueue(self) -> SimpleQueue[Any]:  # type: ignore[override]  # noqa: N802
+    def SimpleQueue(self) -> SimpleQueue:  # type: ignore[override]  # noqa: N802
         """A queue with few methods."""
         from hardy._ipc.queues import SimpleQueue
 
         return SimpleQueue(ctx=self.get_context())
 
     def TaskQueue(self, maxsize: int = 0, **options: Any) -> TaskQueue[Any]:  # noqa: N802
-        """A queue of which what a dead consumer held goes to another; the options are those of `hardy.TaskQueue`."""
+        """A queue whose dead consumers' items go to others; the options are those of `hardy.TaskQueue`."""
         from hardy._ipc.tasks import TaskQueue
 
         return TaskQueue(maxsize, ctx=self.get_context(), **options)
 
-    def Pool(  # type: ignore[override]  # noqa: N802
+    def Pool(  # noqa: N802
         self,
         processes: int | None = None,
         initializer: Callable[..., object] | None = None,
@@ -242,33 +243,47 @@ class ForkServerContext(BaseContext):
     Process = ForkServerProcess
 
 
-class DefaultContext(BaseContext, _stdlib.DefaultContext):  # type: ignore[misc]
-    """The context of those who name none; which start method it has is said once, or left to Python's own default."""
+class DefaultContext(BaseContext):
+    """The context of those who name none: its start method is settled once, or Python's own default."""
 
     Process = Process
 
+    def __init__(self, default: BaseContext) -> None:
+        self._default = default
+        self._settled: BaseContext | None = None
+
     def get_context(self, method: str | None = None) -> Any:
-        """The context in force, or the one of a start method."""
+        """The context in force, or the one of a start method.
+
+        Raises:
+            ValueError: there is no such start method.
+        """
         if method is not None:
             return super().get_context(method)
-        if self._actual_context is None:
-            self._actual_context = self._default_context
-        return self._actual_context
+        if self._settled is None:
+            self._settled = self._default
+        return self._settled
 
-    def get_start_method(self, allow_none: bool = False) -> str | None:
+    def get_start_method(self, allow_none: bool = False) -> Any:
         """The name of the start method in force; None when it is not yet settled and `allow_none`."""
-        if self._actual_context is None and allow_none:
+        if self._settled is None and allow_none:
             return None
         return self.get_context()._name
 
     def set_start_method(self, method: str | None, force: bool = False) -> None:
         """Settle the start method, once for the whole program.
 
+        Args:
+            method: its name; None, with `force`, unsettles it.
+            force: change it although it is settled.
+
         Raises:
             RuntimeError: it is settled already, and `force` is not given.
             ValueError: there is no such start method.
         """
-        _stdlib.DefaultContext.set_start_method(self, method, force)
+        if self._settled is not None and not force:
+            raise RuntimeError("context has already been set")
+        self._settled = None if method is None and force else self.get_context(method)
 
     def get_all_start_methods(self) -> list[str]:
         """All start methods, Python's default first."""
@@ -290,7 +305,7 @@ def get_default_context() -> DefaultContext:
 
 def _follow(method: str) -> None:
     """In a child: its default start method is that of its parent."""
-    _default_context._actual_context = _concrete_contexts[method]
+    _default_context._settled = _concrete_contexts[method]
 
 
 def _first_calls(process_obj: BaseProcess) -> dict[str, Call]:

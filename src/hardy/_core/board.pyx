@@ -157,18 +157,19 @@ cdef list _rows():
         for i in range(hdy_board_used(hdy_the_board)):
             if hdy_board_read(hdy_the_board, i, &row) and row.identity != 0:
                 name = row.name[:row.name_bytes].decode("utf-8", "replace")
-                found.append((row.ticket >> 22, row.identity, row.parent, name, row.status == HDY_STATUS_NONE))
+                ended = row.status != HDY_STATUS_NONE
+                found.append((row.ticket >> 22, row.identity, row.parent, name, not ended))
     found.sort()
     return found
 
 
 def live() -> list[tuple[int, int, str]]:
-    """Identity, parent's identity (0: the program's first process) and name of each living process, oldest first."""
+    """Identity, parent's identity (0: the program's first process), name of each living process, by age."""
     return [row[1:4] for row in _rows() if row[4] and hdy_alive(row[1])]
 
 
 def descendants(identity: int) -> list[tuple[int, int, str]]:
-    """Those of `live` that come from that process, at any distance, also through the dead; its children first."""
+    """Those of `live` that come from that process, at any distance, also through the dead."""
     rows = _rows()
     found = []
     generation = {identity}

@@ -12,6 +12,7 @@ import os
 import pickle
 import traceback
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any
 
 from hardy._core import board, lifeline, runtime
@@ -24,6 +25,7 @@ __all__ = ["arm", "dumps", "record", "result_file"]
 
 runtime._declare("proc.child.before_arm", "proc.child.before_run", "proc.child.after_run")
 
+_OUR_FILES = {__file__, os.path.join(os.path.dirname(__file__), "process.py")}
 _result_file: OutcomeFile | None = None
 
 
@@ -106,13 +108,20 @@ def _exited(error: SystemExit) -> tuple[Kind, bytes]:
 
 
 def _raised(error: BaseException) -> tuple[Kind, bytes]:
-    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    text = "".join(traceback.format_exception(type(error), error, _without_our_frames(error.__traceback__)))
     try:
         pickled: bytes | None = dumps(error)
         reason = ""
     except Exception as why:
         pickled, reason = None, f"{type(why).__name__}: {why}"
     return Kind.RAISED, pickle.dumps((pickled, type_name(type(error)), _safe_repr(error), text, reason))
+
+
+def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the target on: how hardy came to call it tells nobody anything."""
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename in _OUR_FILES:
+        trace = trace.tb_next
+    return trace
 
 
 def _safe_repr(error: BaseException) -> str:

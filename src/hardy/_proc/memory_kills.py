@@ -25,7 +25,8 @@ def _counter() -> Path | None:
             candidates += [_ROOT / inner / "memory.events", _ROOT / "memory.events"]
         elif "memory" in controllers.split(","):
             # Inside a container the path is the host's, and the group is mounted at the root.
-            candidates += [_ROOT / "memory" / inner / "memory.oom_control", _ROOT / "memory/memory.oom_control"]
+            memory = _ROOT / "memory"
+            candidates += [memory / inner / "memory.oom_control", memory / "memory.oom_control"]
     return next((file for file in candidates if _read(file) is not None), None)
 
 

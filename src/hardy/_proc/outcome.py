@@ -10,13 +10,13 @@ reads, and `join()` before `result()` would never return.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import fcntl
 import mmap
 import os
-import pickle
 import struct
-from typing import Any
+from collections.abc import Iterator
 
 from hardy._core import runtime
 
@@ -25,6 +25,8 @@ __all__ = ["Kind", "OutcomeFile", "above_std_streams"]
 _HEAD = struct.Struct("<8sQQ")
 _MAGIC = b"hardyout"
 _START = 64
+# Smaller outcomes are read, not mapped: mapping takes a descriptor, which may be wanting.
+_SMALL_BYTES = 1 << 20
 # Linux moves no more than 2 GiB by one call.
 _MOST_AT_ONCE = 1 << 30
 
@@ -74,7 +76,7 @@ class OutcomeFile:
         runtime.hit("proc.outcome.after_commit")
 
     def kind(self) -> tuple[Kind, int] | None:
-        """In the parent, once the child has ended: what kind of outcome it committed, and its length in bytes."""
+        """In the parent, once the child has ended: the kind of its outcome, and the length in bytes."""
         head = os.pread(self.fd, _HEAD.size, 0)
         if len(head) < _HEAD.size:
             return None
@@ -83,18 +85,25 @@ class OutcomeFile:
             return None
         return Kind(kind), length
 
-    def load(self, length: int) -> Any:
-        """Unpickle what was committed, without a copy of the pickle.
+    @contextlib.contextmanager
+    def payload(self, length: int) -> Iterator[bytes | memoryview]:
+        """In the parent: the pickle that was committed, a large one without a copy.
 
         Raises:
-            Exception: whatever the unpickling raises.
+            OSError: it cannot be mapped (descriptors exhausted); it is still there, ask again.
         """
-        with mmap.mmap(self.fd, _START + length, access=mmap.ACCESS_READ) as pages, memoryview(pages) as view:
-            with view[_START:] as payload:
-                return pickle.loads(payload)
+        if length <= _SMALL_BYTES:
+            yield os.pread(self.fd, length, _START)
+            return
+        with (
+            mmap.mmap(self.fd, _START + length, access=mmap.ACCESS_READ) as pages,
+            memoryview(pages) as view,
+            view[_START:] as payload,
+        ):
+            yield payload
 
     def close(self) -> None:
-        """Give the descriptor back; in the parent also the memory, though siblings that were forked hold it."""
+        """Give the descriptor back; in the parent also the memory, although forked siblings hold it."""
         if self.fd >= 0:
             fd, self.fd = self.fd, -1
             if self._owner_pid == os.getpid():

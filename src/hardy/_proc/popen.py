@@ -49,6 +49,7 @@ class Popen(popen_fork.Popen):
         outcome: kind and length of what the child committed; None before it has ended, or when it committed
             nothing.
         status_unknown: whether it has ended in a way that nobody could learn.
+        settling: held by the thread that takes the outcome; others wait for it.
         memory_kills: count of out-of-memory kills when it was started.
     """
 
@@ -63,7 +64,7 @@ class Popen(popen_fork.Popen):
         self.child: Child | None = None
         self.outcome: tuple[Kind, int] | None = None
         self.status_unknown = False
-        self._ending = threading.Lock()
+        self.settling = threading.RLock()
         self.parent_pidfd = lifeline.self_pidfd()
         board.ensure(process.current_process().name)
         self.memory_kills = count_memory_kills()
@@ -130,7 +131,7 @@ class Popen(popen_fork.Popen):
             except ChildProcessError:
                 status = -1
             if status is not None:
-                with self._ending:
+                with self.settling:
                     self._end(status)
         return self.returncode
 
@@ -146,18 +147,6 @@ class Popen(popen_fork.Popen):
             self.status_unknown = True
             known = None if self.outcome is None else _EXITCODES.get(self.outcome[0])
             self.returncode = UNKNOWN_EXITCODE if known is None else known
-
-    def load_outcome(self) -> Any:
-        """Unpickle what the child committed, once; its memory is given back.
-
-        Raises:
-            Exception: whatever the unpickling raises.
-        """
-        assert self.outcome is not None
-        try:
-            return self.result_file.load(self.outcome[1])
-        finally:
-            self.result_file.close()
 
     def wait(self, timeout: float | None = None) -> int | None:
         if self.returncode is not None or self.child is None:

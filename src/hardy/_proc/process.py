@@ -5,20 +5,28 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Generator, Iterable, Mapping
-from multiprocessing import process
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hardy._core import lifeline, runtime
 from hardy._proc import child, verdict
 from hardy._proc.entrusted import entrusted_queues
 from hardy._proc.outcome import OutcomeFile
 from hardy._proc.popen import Popen
-from hardy._stdlib.process import add_child, discard_child, forget_ended_children, set_parent_process
+from hardy._stdlib.process import (
+    StdlibProcess,
+    add_child,
+    discard_child,
+    forget_ended_children,
+    set_parent_process,
+)
+
+if TYPE_CHECKING:
+    from asyncio import Future
 
 __all__ = ["BaseProcess", "ParentProcess"]
 
 
-class BaseProcess(process.BaseProcess):
+class BaseProcess(StdlibProcess):
     """What all of hardy's processes do; `_Popen` is the context's.
 
     Attributes:
@@ -26,9 +34,6 @@ class BaseProcess(process.BaseProcess):
     """
 
     _popen: Popen | None
-    _parent_pid: int
-    _name: str
-    _closed: bool
     _outlive_parent: bool = False
     _result_file: OutcomeFile | None = None
     _verdict: verdict.Verdict | None = None
@@ -52,8 +57,8 @@ class BaseProcess(process.BaseProcess):
             name: None makes one up.
             args: positional arguments of the target.
             kwargs: named arguments of the target.
-            daemon: whether it is ended when this process exits; None inherits. Differs from the stdlib: daemons
-                may have children.
+            daemon: whether it is ended when this process exits; None inherits. Differs from the stdlib:
+                daemons may have children.
             outlive_parent: whether it goes on when its parent dies. Otherwise it is killed then, whatever the
                 parent died of.
 
@@ -126,6 +131,15 @@ class BaseProcess(process.BaseProcess):
         assert self._parent_pid == os.getpid(), f"can only {doing} a child process"
         self._popen._send_signal(number)
 
+    @property
+    def exitcode(self) -> int | None:
+        """None before the start and while it runs; minus the signal when it was killed."""
+        self._check_made()
+        code = super().exitcode
+        if code is not None:
+            discard_child(self)
+        return code
+
     def result(self, timeout: float | None = None) -> Any:
         """What the target, or `run`, returned; waits for the end of the process.
 
@@ -166,7 +180,7 @@ class BaseProcess(process.BaseProcess):
         # A descriptor of our own: two tasks may await one process, and an event loop knows each once.
         fd = os.dup(self.sentinel)
         try:
-            loop.add_reader(fd, lambda: ended.done() or ended.set_result(None))
+            loop.add_reader(fd, _settle, ended)
             try:
                 await ended
             finally:
@@ -183,9 +197,10 @@ class BaseProcess(process.BaseProcess):
         if popen.wait(timeout) is None:
             raise TimeoutError(f"{self._name!r} (pid {popen.pid}) still runs after {timeout} s")
         discard_child(self)
-        if self._verdict is None:
-            self._verdict = verdict.judge(self._name, popen)
-        return self._verdict
+        with popen.settling:
+            if self._verdict is None:
+                self._verdict = verdict.judge(self._name, popen)
+            return self._verdict
 
     def _check_startable(self, doing: str) -> None:
         self._check_made()
@@ -200,8 +215,9 @@ class BaseProcess(process.BaseProcess):
 
     def _check_made(self) -> None:
         if "_config" not in self.__dict__:
-            name = type(self).__name__
-            raise AssertionError(f"{name}.__init__() did not call super().__init__(), which every process needs")
+            raise AssertionError(
+                f"{type(self).__name__}.__init__() did not call super().__init__(), which every process needs"
+            )
 
     def close(self) -> None:
         self._check_made()
@@ -224,6 +240,11 @@ class BaseProcess(process.BaseProcess):
 
         self.__dict__["run"] = run_and_record
         return super()._bootstrap(watched)
+
+
+def _settle(ended: Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
 
 
 class ParentProcess(BaseProcess):
@@ -259,8 +280,7 @@ def _check_arguments(target: object, name: object, args: object, kwargs: object)
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name must be a string or None, not {type(name).__name__}")
     if isinstance(args, (str, bytes)) or not isinstance(args, Iterable):
-        raise TypeError(
-            f"args must be a tuple of arguments, not {args!r:.60}; one argument is written args=({args!r:.60},)"
-        )
+        shown = f"{args!r:.60}"
+        raise TypeError(f"args must be a tuple of arguments, not {shown}; one argument is written args=({shown},)")
     if not isinstance(kwargs, Mapping) and not isinstance(kwargs, Iterable):
         raise TypeError(f"kwargs must be a dict of named arguments, not {type(kwargs).__name__}")

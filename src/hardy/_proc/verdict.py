@@ -53,15 +53,22 @@ def check_timeout(timeout: object) -> None:
 
 
 def judge(name: str, popen: Popen) -> Verdict:
-    """What became of an ended process. Takes what it committed; called once."""
+    """What became of an ended process. Takes what it committed: called once.
+
+    Raises:
+        OSError: a large outcome cannot be mapped, descriptors being exhausted; it may be called again.
+    """
     if popen.outcome is None:
         return Verdict(None, _died(name, popen))
-    kind = popen.outcome[0]
+    kind, length = popen.outcome
     who = f"{name!r} (pid {popen.pid})"
-    try:
-        loaded = popen.load_outcome()
-    except Exception as error:
-        return Verdict(None, _not_rebuilt(who, error))
+    with popen.result_file.payload(length) as payload:
+        try:
+            loaded = pickle.loads(payload)
+        except Exception as error:
+            return Verdict(None, _not_rebuilt(who, error))
+        finally:
+            popen.result_file.close()
     if kind is Kind.RETURNED:
         return Verdict(loaded, None)
     if kind is Kind.RAISED:
@@ -84,8 +91,8 @@ def _died(name: str, popen: Popen) -> ProcessDied:
         )
     if exitcode >= 0:
         return ProcessDied(
-            f"{who}) exited with status {exitcode} without a result: it called os._exit, or failed before it could "
-            "run its target (its standard error says why). It left nothing behind; start another",
+            f"{who}) exited with status {exitcode} without a result: it called os._exit, or failed before it "
+            "could run its target (its standard error says why). It left nothing behind; start another",
             name=name,
             pid=popen.pid,
             exitcode=exitcode,
@@ -94,10 +101,11 @@ def _died(name: str, popen: Popen) -> ProcessDied:
     before, now = popen.memory_kills, count_memory_kills() if signal == 9 else None
     out_of_memory = before is not None and now is not None and now > before
     cause = ", out of memory" if out_of_memory else ""
-    advice = "give it less to hold at once, or its control group more memory" if out_of_memory else "start another"
+    mend = "let it hold less at once, or give its control group more memory"
+    advice = mend if out_of_memory else "start another"
     return ProcessDied(
-        f"{who}, {signal_name(signal)}{cause}) was killed before it gave a result. Its children were ended and what "
-        f"it held was released; {advice}",
+        f"{who}, {signal_name(signal)}{cause}) was killed before it gave a result. Its children were ended "
+        f"and what it held was released; {advice}",
         name=name,
         pid=popen.pid,
         signal=signal,
@@ -142,8 +150,8 @@ def _raised(
 
 def _not_picklable(who: str, whole: str, culprit: str, path: str, reason: str) -> ResultNotPicklable:
     return ResultNotPicklable(
-        f"{who} ended well, but the {whole} that it returned cannot be sent back: {path} is a {culprit}, which "
-        f"cannot be pickled ({reason}). Return plain data",
+        f"{who} ended well, but the {whole} that it returned cannot be sent back: {path} is a {culprit}, "
+        f"which cannot be pickled ({reason}). Return plain data",
         type_name=culprit,
         path=path,
     )

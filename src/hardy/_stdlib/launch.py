@@ -26,8 +26,8 @@ __all__ = [
 ]
 
 # How a descriptor is named in the pickle of a process that is being started.
-SpawnDupFd: type[Any] = _popen_spawn._DupFd  # type: ignore[attr-defined]
-ForkserverDupFd: type[Any] = _popen_forkserver._DupFd  # type: ignore[attr-defined]
+SpawnDupFd: type[Any] = _popen_spawn._DupFd
+ForkserverDupFd: type[Any] = _popen_forkserver._DupFd
 
 
 class spawning:  # noqa: N801 - used as a statement
@@ -59,7 +59,9 @@ def preparation_data(name: str) -> dict[str, Any]:
 
 def tracker_fd() -> int:
     """The stdlib's resource tracker, which the child must share with us."""
-    return _resource_tracker.getfd()
+    fd = _resource_tracker.getfd()
+    assert fd is not None
+    return fd
 
 
 def spawn_interpreter(pipe_handle: int, pass_fds: Sequence[int]) -> int:
@@ -88,4 +90,4 @@ def read_pid(channel: int) -> int:
     Raises:
         EOFError: the forkserver has died.
     """
-    return _forkserver.read_signed(channel)
+    return int(_forkserver.read_signed(channel))

@@ -15,7 +15,11 @@ class Pool(_pool.Pool):
     _ctx: Any
 
     def _setup_queues(self) -> None:
-        self._inqueue: Any = SimpleQueue(ctx=self._ctx)
-        self._outqueue: Any = SimpleQueue(ctx=self._ctx)
-        self._quick_put = self._inqueue._writer.send
-        self._quick_get = self._outqueue._reader.recv
+        self._inqueue = tasks = _pipe_queue(self._ctx)
+        self._outqueue = results = _pipe_queue(self._ctx)
+        self._quick_put = tasks._writer.send
+        self._quick_get = results._reader.recv
+
+
+def _pipe_queue(ctx: Any) -> Any:
+    return SimpleQueue(ctx=ctx)

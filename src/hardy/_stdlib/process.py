@@ -7,8 +7,10 @@ import os
 from multiprocessing import process as _process
 from multiprocessing import util as _util
 from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any
 
 __all__ = [
+    "StdlibProcess",
     "add_child",
     "discard_child",
     "forget_ended_children",
@@ -20,6 +22,34 @@ __all__ = [
 # Up to 3.12 `BaseProcess._bootstrap` itself joins the children; later, whoever forked must do so
 # through atexit, so that functions registered in the child run too.
 _BOOTSTRAP_JOINS = "_exit_function" in BaseProcess._bootstrap.__code__.co_names  # type: ignore[attr-defined]
+
+if TYPE_CHECKING:
+
+    class StdlibProcess(BaseProcess):
+        """The stdlib's process with the private members that hardy builds upon."""
+
+        _popen: Any
+        _closed: bool
+        _config: dict[str, Any]
+        _identity: tuple[int, ...]
+        _name: str
+        _parent_name: str
+        _parent_pid: int
+        _sentinel: int
+        _start_method: str | None
+        _target: Any
+        _args: Any
+        _kwargs: Any
+
+        def _check_closed(self) -> None: ...
+        def _bootstrap(self, parent_sentinel: int | None = None) -> int: ...
+        @staticmethod
+        def _Popen(process_obj: Any) -> Any: ...  # noqa: N802
+        @staticmethod
+        def _after_fork() -> None: ...
+
+else:
+    StdlibProcess = BaseProcess
 
 
 def add_child(process: BaseProcess) -> None:
