@@ -204,9 +204,9 @@ static inline int hdy_event_passed(hdy_event *e, uint32_t since, uint32_t *seen)
     do {
         if ((*seen & HDY_EVENT_SET) || (*seen ^ since) >> HDY_EVENT_TIMES_SHIFT)
             return 1;
+        HDY_FAILPOINT("event.wait.before_mark");
         if (*seen & HDY_EVENT_WAITERS)
             break;
-        HDY_FAILPOINT("event.wait.before_mark");
     } while (!hdy_cas(&e->word, seen, *seen | HDY_EVENT_WAITERS));
     *seen |= HDY_EVENT_WAITERS;
     HDY_FAILPOINT("event.wait.before_sleep");
