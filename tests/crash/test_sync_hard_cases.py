@@ -11,11 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers.waiting import wait_until
+from helpers.world import Child, Tally, world
+
 from hardy._core import runtime
 from hardy.errors import OwnerDied, OwnerDiedWarning
 from hardy.synchronize import Barrier, BrokenBarrierError, Condition, Event, Lock, RLock, RWLock, Semaphore
-from helpers.waiting import wait_until
-from helpers.world import Child, Tally, world
 
 SOON_S = 5.0
 
@@ -282,7 +283,9 @@ def test_barrier_breaks_and_names_the_dead_when_a_waiting_party_is_killed() -> N
 
         def other(child: Child) -> None:
             child.say()
-            with pytest.raises(BrokenBarrierError, match=rf"process {dead.pid}.* died while it waited at barrier 'start'"):
+            with pytest.raises(
+                BrokenBarrierError, match=rf"process {dead.pid}.* died while it waited at barrier 'start'"
+            ):
                 barrier.wait()
 
         waiter = w.fork(other)

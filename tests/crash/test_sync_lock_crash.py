@@ -7,10 +7,11 @@ import warnings
 from collections.abc import Callable
 
 import pytest
+from helpers.world import Child, Tally, World, world
+
 from hardy._core import runtime
 from hardy.errors import OwnerDiedWarning
 from hardy.synchronize import Event, Lock, RLock
-from helpers.world import Child, Tally, World, world
 
 LOCK_POINTS = [point for point in runtime.failpoints() if point.startswith("lock.")]
 RLOCK_POINTS = [point for point in runtime.failpoints() if point.startswith("rlock.")]

@@ -8,11 +8,12 @@ import warnings
 from collections.abc import Callable
 
 import pytest
+from helpers.waiting import wait_until
+from helpers.world import Child, World, world
+
 from hardy._core import runtime
 from hardy.errors import OwnerDiedWarning
 from hardy.synchronize import Barrier, BrokenBarrierError, Condition, Lock
-from helpers.waiting import wait_until
-from helpers.world import Child, World, world
 
 COND_POINTS = [point for point in runtime.failpoints() if point.startswith("cond.")]
 BARRIER_POINTS = [point for point in runtime.failpoints() if point.startswith("barrier.")]

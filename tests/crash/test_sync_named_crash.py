@@ -8,12 +8,13 @@ import warnings
 from collections.abc import Callable
 
 import pytest
-from hardy._core import runtime
-from hardy.errors import OwnerDiedWarning
-from hardy.synchronize import NamedLock
 from helpers import procfs
 from helpers.waiting import wait_until
 from helpers.world import Child, Tally, World, world
+
+from hardy._core import runtime
+from hardy.errors import OwnerDiedWarning
+from hardy.synchronize import NamedLock
 
 POINTS = [point for point in runtime.failpoints() if point.startswith("namedlock.")]
 SOON_S = 5.0

@@ -7,10 +7,11 @@ import warnings
 from collections.abc import Callable
 
 import pytest
+from helpers.world import Child, Tally, World, world
+
 from hardy._core import runtime
 from hardy.errors import OwnerDiedWarning
 from hardy.synchronize import RWLock, Semaphore
-from helpers.world import Child, Tally, World, world
 
 SEM_POINTS = [point for point in runtime.failpoints() if point.startswith("sem.")]
 RW_POINTS = [point for point in runtime.failpoints() if point.startswith("rwlock.")]

@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Callable, Iterator
 
 from hardy._core import runtime
-
 from helpers import procfs
 from helpers.waiting import wait_until
 

@@ -6,6 +6,10 @@ import pickle
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
 from hardy.synchronize import (
     Barrier,
     BoundedSemaphore,
@@ -17,9 +21,6 @@ from hardy.synchronize import (
     RWLock,
     Semaphore,
 )
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 ways_not_to_wait = st.sampled_from([(False, None), (True, 0), (True, -1), (False, 5)])
 

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from helpers.waiting import wait_until
+from helpers.world import world
+
 from hardy.synchronize import (
     Barrier,
     BoundedSemaphore,
@@ -20,8 +23,6 @@ from hardy.synchronize import (
     RWLock,
     Semaphore,
 )
-from helpers.waiting import wait_until
-from helpers.world import world
 
 
 @contextmanager
@@ -86,7 +87,9 @@ def test_semaphore_goes_on_when_more_processes_hold_it_than_it_can_record() -> N
         assert semaphore.get_value() == 130
 
 
-@pytest.mark.parametrize(("value", "error"), [(-1, ValueError), (2**31, ValueError), (1.5, TypeError), ("1", TypeError)])
+@pytest.mark.parametrize(
+    ("value", "error"), [(-1, ValueError), (2**31, ValueError), (1.5, TypeError), ("1", TypeError)]
+)
 @pytest.mark.parametrize("kind", [Semaphore, BoundedSemaphore])
 def test_semaphore_refuses_what_is_no_count(kind: Any, value: Any, error: type[Exception]) -> None:
     """At the call."""
@@ -274,7 +277,14 @@ def test_barrier_breaks_when_its_action_fails() -> None:
 
 @pytest.mark.parametrize(
     ("args", "error"),
-    [((0,), ValueError), ((-1,), ValueError), ((60_001,), ValueError), (("2",), TypeError), ((1, 5), TypeError), ((1, None, "1"), TypeError)],
+    [
+        ((0,), ValueError),
+        ((-1,), ValueError),
+        ((60_001,), ValueError),
+        (("2",), TypeError),
+        ((1, 5), TypeError),
+        ((1, None, "1"), TypeError),
+    ],
 )
 def test_barrier_refuses_bad_arguments(args: Any, error: type[Exception]) -> None:
     """At the call."""

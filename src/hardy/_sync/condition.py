@@ -46,9 +46,7 @@ class Condition(sync_meet.ConditionCell):
     Differs from the stdlib: `notify` never waits for those whom it notifies.
     """
 
-    def __init__(
-        self, lock: Lock | RLock | None = None, *, ctx: Any = None, name: str | None = None
-    ) -> None:
+    def __init__(self, lock: Lock | RLock | None = None, *, ctx: Any = None, name: str | None = None) -> None:
         if lock is None:
             lock = RLock(name=name)
         if not isinstance(lock, sync.LockCell):

@@ -110,6 +110,8 @@ class NamedLock(Recoverable):
     the network.
     """
 
+    name: str
+
     def __init__(self, name: str, *, on_owner_death: str = "warn") -> None:
         if not isinstance(name, str):
             raise TypeError(f"name must be a str, not {type(name).__name__}")
