@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import select
 import signal
@@ -10,10 +11,11 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 
+from hardy._core import runtime
 from helpers import procfs
 from helpers.waiting import wait_until
 
-__all__ = ["Child", "World", "world"]
+__all__ = ["Child", "Tally", "World", "world"]
 
 DEADLINE_S = 20.0
 
@@ -33,6 +35,7 @@ class Child:
             self._pidfd = os.pidfd_open(self.pid)
             return
         os.close(self._out)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         code = 1
         try:
             work(self)
@@ -48,6 +51,19 @@ class Child:
         """In the child: let the parent hear one byte."""
         os.write(self._in, word)
 
+    def told(self) -> None:
+        """In the child: say that it has come so far, and wait until the parent calls `tell`."""
+        self.say()
+        signal.sigwait({signal.SIGUSR1})
+
+    def comes(self) -> None:
+        """Return once the child has come to `told`, or has said anything."""
+        assert self.heard(), f"the child {self.pid} ended before it came so far"
+
+    def tell(self) -> None:
+        """Let the child go on that has come to `told`."""
+        os.kill(self.pid, signal.SIGUSR1)
+
     def heard(self, timeout_s: float = DEADLINE_S) -> bytes:
         """The next byte from the child; b"" when it has died."""
         ready, _, _ = select.select([self._out], [], [], timeout_s)
@@ -56,7 +72,7 @@ class Child:
 
     def asleep(self) -> None:
         """Return once the child, having said so, sleeps in the kernel."""
-        assert self.heard(), f"the child {self.pid} ended before it slept"
+        self.comes()
         assert wait_until(lambda: (found := procfs.stat(self.pid)) is not None and found.state == "S", DEADLINE_S)
 
     def ends(self, timeout_s: float = DEADLINE_S) -> int:
@@ -76,6 +92,10 @@ class Child:
         os.kill(self.pid, number)
         if number == signal.SIGKILL:
             self.ends()
+
+    def is_struck(self, point: str) -> None:
+        """Wait for the death of a child that was to die at a failpoint; it must have come there."""
+        assert self.ends() == -signal.SIGKILL, f"the scenario did not come by {point}: exit code {self.status}"
 
     def close(self) -> None:
         """End it and give its descriptors back."""
@@ -109,6 +129,35 @@ class World:
         child = self.fork(run)
         child.asleep()
         return child
+
+    def strike(self, point: str, work: Callable[[], object]) -> None:
+        """Do `work()` in a child that is killed at a failpoint, and fail if it never came there."""
+
+        def run(_: Child) -> None:
+            runtime.arm(f"{point}=kill")
+            work()
+
+        self.fork(run).is_struck(point)
+
+
+class Tally:
+    """A number in shared memory that only the holder of a lock may change."""
+
+    def __init__(self) -> None:
+        self._shared = mmap.mmap(-1, mmap.PAGESIZE)
+
+    @property
+    def value(self) -> int:
+        return self._shared[1]
+
+    def add(self) -> None:
+        """Add one, in steps between which another process would be noticed."""
+        assert self._shared[0] == 0, "two are inside"
+        self._shared[0] = 1
+        seen = self._shared[1]
+        os.sched_yield()
+        self._shared[1] = seen + 1
+        self._shared[0] = 0
 
 
 @contextlib.contextmanager

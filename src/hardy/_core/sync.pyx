@@ -8,7 +8,7 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from hardy._core cimport runtime
 from hardy._core.runtime import _declare
 from hardy._core.memory cimport Cell, allocate_cell
-from hardy._core.runtime cimport hdy_rt, hdy_self, hdy_alive, hdy_now_ns, deadline_ns, HDY_FOREVER
+from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_now_ns, hdy_rt, hdy_self
 from hardy.errors import AttachError, ForeignHandle, OwnerDied
 
 cdef extern from "Python.h":
@@ -22,6 +22,7 @@ cdef extern from "sync_lock.h":
     const uint64_t HDY_CONTENDED
     const uint32_t HDY_EVENT_SET
     uint64_t hdy_owner_identity(uint64_t word) noexcept nogil
+    bint hdy_alive_still(uint64_t identity, hdy_known *known) noexcept nogil
     uint32_t *hdy_low_half(uint64_t *word) noexcept nogil
     bint hdy_lock_take(hdy_lock *l, uint64_t contended) noexcept nogil
     bint hdy_lock_mark(hdy_lock *l, uint64_t *seen) noexcept nogil
@@ -151,7 +152,7 @@ cdef class LockCell(SyncCell):
             last = not block or (deadline != HDY_FOREVER and hdy_now_ns() >= deadline)
             if look or last:
                 with nogil:
-                    alive = hdy_alive(hdy_owner_identity(seen))
+                    alive = hdy_alive_still(hdy_owner_identity(seen), &self.known)
                 if not alive:
                     if not hdy_lock_take_over(self.at, seen):
                         continue

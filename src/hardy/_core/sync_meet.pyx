@@ -8,7 +8,7 @@ from hardy._core.memory cimport Cell
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_now_ns, hdy_rt, hdy_self
 from hardy._core.runtime import _declare
 from hardy._core.sync cimport FIRST_SLICE_NS, HDY_SYNC_BARRIER, HDY_SYNC_CONDITION, LockCell, sleep_slice
-from hardy._core.sync_party cimport PartyCell, hdy_call, hdy_op, hdy_party
+from hardy._core.sync_party cimport PartyCell, hdy_call, hdy_party
 
 cdef extern from "sync_cond.h":
     """

@@ -43,9 +43,11 @@ class SharedHandle:
     """
 
     if TYPE_CHECKING:
-        cell: Cell
-        name: str | None
 
+        @property
+        def cell(self) -> Cell: ...
+        @property
+        def name(self) -> str | None: ...
         def _adopt(self, cell: Cell, name: str | None) -> None: ...
 
     @property

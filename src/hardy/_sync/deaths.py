@@ -45,7 +45,9 @@ class Recoverable:
     _raises: bool = False
 
     if TYPE_CHECKING:
-        name: str | None
+        # Read only: a named lock always has one.
+        @property
+        def name(self) -> str | None: ...
 
     def _owner_died(self, identity: int) -> None:
         which = f"an unnamed {type(self).__name__}" if self.name is None else f"{type(self).__name__} {self.name!r}"

@@ -110,6 +110,8 @@ class NamedLock(Recoverable):
     the network.
     """
 
+    name: str
+
     def __init__(self, name: str, *, on_owner_death: str = "warn") -> None:
         if not isinstance(name, str):
             raise TypeError(f"name must be a str, not {type(name).__name__}")
@@ -235,23 +237,26 @@ class NamedLock(Recoverable):
         runtime.hit("namedlock.release.before_shutdown")
         holding.shutdown(socket.SHUT_RD)
         runtime.hit("namedlock.release.after_shutdown")
-        try:
-            while True:
-                with holding.accept()[0] as waiter:
-                    waiter.setblocking(False)
-                    self._send_released(waiter)
-        except OSError:
-            # EINVAL: nobody is left. EMFILE: those left take it for a death, and check their data.
-            runtime.hit("namedlock.release.after_tell")
+        while self._tell_one(holding):
+            pass
+        runtime.hit("namedlock.release.after_tell")
         _close(holding)
         runtime.hit("namedlock.release.after_close")
 
-    def _send_released(self, waiter: socket.socket) -> None:
+    def _tell_one(self, holding: socket.socket) -> bool:
+        """Tell one waiter that the lock is released; False when there is none left."""
         try:
-            waiter.send(_RELEASED)
-        except (BrokenPipeError, ConnectionResetError):
-            # It has given up waiting, or died.
-            return
+            waiter = holding.accept()[0]
+        except OSError:
+            # EINVAL: nobody is left. EMFILE: those left take it for a death, and check their data.
+            return False
+        with waiter:
+            waiter.setblocking(False)
+            try:
+                waiter.send(_RELEASED)
+            except (BrokenPipeError, ConnectionResetError):
+                return True  # it has given up waiting, or died
+        return True
 
     def _held_here(self) -> bool:
         return self._holding is not None and self._forks == runtime.fork_count()
