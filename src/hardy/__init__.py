@@ -13,8 +13,6 @@ if sys.platform != "linux":
     )
 
 from multiprocessing import (
-    SUBDEBUG,
-    SUBWARNING,
     active_children,
     allow_connection_pickling,
     cpu_count,
@@ -24,6 +22,8 @@ from multiprocessing import (
     parent_process,
     reducer,
 )
+
+from multiprocessing.util import SUBDEBUG, SUBWARNING
 
 from hardy._version import __version__
 from hardy.context import AuthenticationError, BufferTooShort, Process, ProcessError, TimeoutError, get_default_context

@@ -52,7 +52,10 @@ REGISTRY: list[tuple[str, list[tuple[Scenario, tuple[int, ...]]]]] = [
     ),
     (r"ring\.wait\.after_ask", [(q.get_when_empty, (1, 2)), (q.put_when_full, (1, 2)), (q.put_large_when_full, (1,))]),
     (r"ring\.user\..*", [(q.put_small, (1,)), (q.close, (1,))]),
-    (r"heap\.alloc\..*", [(q.put_batch, (1, 2)), (q.put_over_block, (1,)), (q.put_large, (1,)), (q.put_chain, (1, 2, 3))]),
+    (
+        r"heap\.alloc\..*",
+        [(q.put_batch, (1, 2)), (q.put_over_block, (1,)), (q.put_large, (1,)), (q.put_chain, (1, 2, 3))],
+    ),
     (r"heap\.chain\.after_extent", [(q.put_large, (1,)), (q.put_chain, (1, 2, 3))]),
     (r"heap\.grow\..*", [(q.put_chain, (1, 2))]),
     (r"heap\.hand\.before_free", [(q.get_large, (1,)), (q.get_chain, (1,))]),

@@ -1,5 +1,4 @@
 # put and get: how messages go in and out of a ring (protocol: ring.h).
-cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EMSGSIZE
@@ -32,7 +31,6 @@ cdef int _wanted(object max_items) except -1:
     return min(max_items, BATCH_MESSAGES)
 
 
-@cython.auto_pickle(False)
 cdef class Channel(Ring):
     """A ring that objects go in and out of."""
 

@@ -1,5 +1,4 @@
 # A queue that counts what is not yet done with.
-cimport cython
 from libc.errno cimport ERANGE
 from libc.stdint cimport uint64_t
 
@@ -14,7 +13,6 @@ hdy_rt = runtime.shared()
 _declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])
 
 
-@cython.auto_pickle(False)
 cdef class JoinableRing(Channel):
     """A queue whose messages are each to be followed by a `task_done`."""
 

@@ -42,7 +42,6 @@ cdef int check_rc(int rc) except -1:
     raise_errno(rc, "growing the queue's shared memory")
 
 
-@cython.auto_pickle(False)
 @cython.no_gc_clear
 cdef class Ring:
     """A queue of messages in shared memory; the base of every queue of hardy.

@@ -1,5 +1,4 @@
 # Leases on the messages of a queue (protocol: lease.h).
-cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from libc.errno cimport EAGAIN, ESTALE
@@ -21,7 +20,6 @@ cdef enum:
     _PAYLOAD_BYTES = 448
 
 
-@cython.auto_pickle(False)
 cdef class Hold:
     """A lease of one message: this process holds it until it acknowledges it, gives it back, or dies.
 
@@ -46,7 +44,6 @@ cdef class Hold:
         return self.open
 
 
-@cython.auto_pickle(False)
 cdef class LeaseRing(Channel):
     """A queue whose messages are taken under leases."""
 

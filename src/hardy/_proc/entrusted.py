@@ -57,10 +57,9 @@ def _referred(obj: Any) -> Iterator[Any]:
         yield obj.__defaults__
     elif isinstance(obj, partial):
         yield from (obj.func, obj.args, obj.keywords)
-    elif isinstance(getattr(obj, "__dict__", None), dict):
-        # A module would lead everywhere.
-        if not isinstance(obj, (type, ModuleType)):
-            yield obj.__dict__
+    elif isinstance(getattr(obj, "__dict__", None), dict) and not isinstance(obj, (type, ModuleType)):
+        # Not of a module: that would lead everywhere.
+        yield obj.__dict__
 
 
 def _names(code: CodeType) -> set[str]:
