@@ -11,7 +11,7 @@ from helpers.world import Child, Tally, World, world
 
 from hardy._core import runtime
 from hardy.errors import OwnerDiedWarning
-from hardy.synchronize import RWLock, Semaphore
+from hardy.synchronize import BoundedSemaphore, RWLock, Semaphore
 
 SEM_POINTS = [point for point in runtime.failpoints() if point.startswith("sem.")]
 RW_POINTS = [point for point in runtime.failpoints() if point.startswith("rwlock.")]
@@ -33,7 +33,8 @@ def in_turn(semaphore: Semaphore, tally: Tally) -> Callable[[], None]:
 
 def strike_semaphore(w: World, point: str, semaphore: Semaphore) -> None:
     """Bring a process to that point. The semaphore has one permit at most, and it is taken bare."""
-    operation = point.split(".")[1]
+    _, operation, step = point.split(".")
+    over_bound = step == "over_bound"
     if operation == "wait":
         w.strike(point, semaphore.acquire)
     elif operation == "release":
@@ -48,6 +49,8 @@ def strike_semaphore(w: World, point: str, semaphore: Semaphore) -> None:
 
         def leave(child: Child) -> None:
             with semaphore:
+                if over_bound:
+                    semaphore.release()
                 child.told()
                 runtime.arm(f"{point}=kill")
 
@@ -66,7 +69,7 @@ def strike_semaphore(w: World, point: str, semaphore: Semaphore) -> None:
 def test_semaphore_goes_on_when_a_process_is_killed_at(point: str) -> None:
     """What was held with `with` comes back, the waiters go on one by one, and the count is whole."""
     with world() as w:
-        semaphore, tally = Semaphore(1), Tally()
+        semaphore, tally = (BoundedSemaphore if "over_bound" in point else Semaphore)(1), Tally()
         semaphore.acquire()
         bystanders = [w.fork_asleep(in_turn(semaphore, tally)) for _ in range(2)]
         if not point.startswith(("sem.wait.", "sem.release.")):
