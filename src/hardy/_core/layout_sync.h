@@ -45,10 +45,10 @@ _Static_assert(sizeof(hdy_event) == HDY_CACHE_LINE, "an event fills one cache li
 typedef struct {
     uint32_t kind;     /*  0 creator */
     uint32_t turn;     /*  4 guard; the futex word of waiters: changes whenever they should look again */
-    uint32_t waiters;  /*  8 guard; somebody may sleep on `turn` */
+    uint32_t waiting;  /*  8 guard; the turn at which somebody last said that it will sleep */
     uint32_t rows;     /* 12 guard; rows of the table ever used: the rest is all zero */
     uint32_t capacity; /* 16 creator */
-    uint32_t reserved; /* 20 */
+    uint32_t empty;    /* 20 anyone; a turn before which nobody sleeps any more */
     int64_t swept_ns;  /* 24 anyone; when some waiter last looked for the dead, monotonic */
     char pad[HDY_CACHE_LINE - 32];
     hdy_guard guard HDY_ALIGNED; /* 64 */

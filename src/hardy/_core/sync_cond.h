@@ -168,8 +168,7 @@ static inline int hdy_cond_find_dead(hdy_cond *c, uint32_t from, uint32_t state,
 
 static inline int hdy_cond_start(hdy_cond *c)
 {
-    c->party.capacity = HDY_COND_ROWS;
-    return hdy_guard_init(&c->party.guard);
+    return hdy_party_start(&c->party, HDY_COND_ROWS);
 }
 
 #endif

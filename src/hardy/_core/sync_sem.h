@@ -96,11 +96,11 @@ static int hdy_sem_hold(void *object, hdy_call *call)
     return 0;
 }
 
-static inline int hdy_sem_freed(hdy_sem *s)
+static inline int hdy_sem_freed(hdy_sem *s, hdy_call *call)
 {
     s->value++;
-    HDY_FAILPOINT("sem.release.before_wake");
-    hdy_party_wake(&s->party, 1);
+    HDY_FAILPOINT("sem.release.before_turn");
+    hdy_party_wake(&s->party, call, 1);
     HDY_FAILPOINT("sem.release.before_unlock");
     return 0;
 }
@@ -109,13 +109,12 @@ static inline int hdy_sem_freed(hdy_sem *s)
 static int hdy_sem_release(void *object, hdy_call *call)
 {
     hdy_sem *s = object;
-    (void)call;
     if (s->value >= s->bound)
         return -ERANGE;
     HDY_FAILPOINT("sem.release.before_commit");
     hdy_store(&s->total, s->total + 1);
     HDY_FAILPOINT("sem.release.after_commit");
-    return hdy_sem_freed(s);
+    return hdy_sem_freed(s, call);
 }
 
 /* The end of `with`; -ERANGE above the bound. */
@@ -135,7 +134,7 @@ static int hdy_sem_give_back(void *object, hdy_call *call)
     HDY_FAILPOINT("sem.give_back.before_commit");
     hdy_store(&row->held, row->held - 1);
     HDY_FAILPOINT("sem.give_back.after_commit");
-    return hdy_sem_freed(s);
+    return hdy_sem_freed(s, call);
 }
 
 static int hdy_sem_read(void *object, hdy_call *call)
@@ -170,9 +169,9 @@ static int hdy_sem_drop(void *object, hdy_call *call)
     HDY_FAILPOINT("sem.sweep.after_commit");
     row->identity = 0;
     hdy_sem_settle(s);
-    HDY_FAILPOINT("sem.sweep.before_wake");
+    HDY_FAILPOINT("sem.sweep.before_turn");
     if (call->number)
-        hdy_party_wake(&s->party, call->number);
+        hdy_party_wake(&s->party, call, call->number);
     HDY_FAILPOINT("sem.sweep.before_unlock");
     return 0;
 }
@@ -181,8 +180,7 @@ static inline int hdy_sem_start(hdy_sem *s, int32_t value, int32_t bound)
 {
     s->total = s->value = value;
     s->bound = bound;
-    s->party.capacity = HDY_SEM_ROWS;
-    return hdy_guard_init(&s->party.guard);
+    return hdy_party_start(&s->party, HDY_SEM_ROWS);
 }
 
 #endif
