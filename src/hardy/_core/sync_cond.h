@@ -15,11 +15,26 @@
 #ifndef HDY_SYNC_COND_H
 #define HDY_SYNC_COND_H
 
+#include "sync_lock.h"
 #include "sync_party.h"
 
 static inline void hdy_cond_wake(hdy_cond_row *row)
 {
     hdy_futex_wake(&row->state, 1);
+}
+
+/* For the notifier, which holds the lock: the sleeper could do nothing but wait for it, so it is
+ * moved to sleep there, and the release of the lock wakes it. */
+static inline void hdy_cond_move(hdy_cond_row *row, hdy_lock *lock)
+{
+    uint64_t owner = hdy_load(&lock->owner);
+    while (owner && !(owner & HDY_CONTENDED) && !hdy_cas(&lock->owner, &owner, owner | HDY_CONTENDED))
+        ;
+    HDY_FAILPOINT("cond.notify.before_move");
+    if (owner)
+        syscall(SYS_futex, &row->state, FUTEX_REQUEUE, 0, 1ul, hdy_low_half(&lock->owner), 0);
+    else
+        hdy_cond_wake(row);
 }
 
 static inline void hdy_cond_finish_passing(hdy_cond *c)
@@ -124,7 +139,7 @@ static int hdy_cond_drop(void *object, hdy_call *call)
     return 0;
 }
 
-/* Number: in, how many to notify; out, how many were. */
+/* Number: in, how many to notify; out, how many were. Lock: the condition's, which the caller holds. */
 static int hdy_cond_notify(void *object, hdy_call *call)
 {
     hdy_cond *c = object;
@@ -136,9 +151,9 @@ static int hdy_cond_notify(void *object, hdy_call *call)
             break;
         HDY_FAILPOINT("cond.notify.before_commit");
         hdy_store(&c->row[i].state, HDY_COND_NOTIFIED);
-        HDY_FAILPOINT("cond.notify.before_wake");
-        hdy_cond_wake(&c->row[i]);
-        HDY_FAILPOINT("cond.notify.after_wake");
+        HDY_FAILPOINT("cond.notify.after_commit");
+        hdy_cond_move(&c->row[i], call->lock);
+        HDY_FAILPOINT("cond.notify.after_move");
         call->number++;
     }
     return 0;

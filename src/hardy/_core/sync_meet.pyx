@@ -191,6 +191,7 @@ cdef class ConditionCell(PartyCell):
         if n < HDY_COND_ROWS:
             self._sweep(0)
         call.number = <int32_t>min(n, HDY_COND_ROWS)
+        call.lock = self._held.at
         self.run(hdy_cond_notify, &call, HDY_FOREVER)
 
     def notify_all(self) -> None:

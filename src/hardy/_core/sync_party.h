@@ -22,6 +22,7 @@ typedef struct {
     uint32_t row;  /* in: where to look first; out: the row that was used */
     int32_t number;
     int32_t wake; /* out: how many sleepers shall look again */
+    hdy_lock *lock;
 } hdy_call;
 
 /* >= 0: done; -EAGAIN: wait for a turn; any other negative errno but -EBUSY: refused. */
