@@ -224,6 +224,22 @@ def test_condition_passes_a_notification_on_when_the_notified_is_killed_before_i
         assert second.ends(SOON_S) == 0
 
 
+def test_condition_does_not_pass_a_notification_to_one_that_came_later() -> None:
+    """A notification of a dead process goes to those who waited at that time, or to nobody."""
+    with world() as w:
+        condition = Condition()
+        dead = w.fork_asleep(waits(condition))
+        assert wait_until(lambda: condition._waiting() == 1)
+        dead.kill(signal.SIGSTOP)
+        with condition:
+            condition.notify()
+
+        dead.kill()
+
+        with condition:
+            assert not condition.wait(0.3)
+
+
 def test_condition_notify_returns_when_the_sleeper_is_stopped() -> None:
     """Notify waits for nobody."""
     with world() as w:

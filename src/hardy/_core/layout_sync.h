@@ -79,8 +79,9 @@ enum { HDY_COND_FREE = 0, HDY_COND_WAITING = 1, HDY_COND_NOTIFIED = 2 };
 typedef struct {
     uint64_t identity; /*  0 guard */
     uint64_t ticket;   /*  8 guard; order of arrival */
-    uint32_t state;    /* 16 guard; HDY_COND_*: the commit of all changes, and the waiter's futex word */
-    uint32_t reserved; /* 20 */
+    uint64_t latest;   /* 16 guard; when notified: who came later must not get this notification */
+    uint32_t state;    /* 24 guard; HDY_COND_*: the commit of all changes, and the waiter's futex word */
+    uint32_t reserved; /* 28 */
 } hdy_cond_row;
 typedef struct {
     hdy_party party;

@@ -41,6 +41,7 @@ static inline void hdy_cond_finish_passing(hdy_cond *c)
 {
     uint32_t from = (c->passing >> 16) - 1, to = (c->passing & 0xffff) - 1;
     if (from < HDY_COND_ROWS && to < HDY_COND_ROWS) {
+        c->row[to].latest = c->row[from].latest;
         hdy_store(&c->row[to].state, HDY_COND_NOTIFIED);
         HDY_FAILPOINT("cond.pass.after_notified");
         hdy_store(&c->row[from].state, HDY_COND_FREE);
@@ -59,16 +60,13 @@ static void hdy_cond_repair(void *object)
             hdy_cond_wake(&c->row[i]);
 }
 
-/* The row that has waited longest of those with a ticket above `after`, or -1. */
-static inline int hdy_cond_oldest(hdy_cond *c, uint64_t after)
+/* The row that has waited longest, if it has a ticket up to `latest`, or -1. */
+static inline int hdy_cond_oldest(hdy_cond *c, uint64_t latest)
 {
     int oldest = -1;
-    uint64_t best = UINT64_MAX;
-    uint32_t rows = hdy_load(&c->party.rows);
-    for (uint32_t i = 0; i < rows && i < HDY_COND_ROWS; i++) {
-        uint64_t ticket = hdy_load(&c->row[i].ticket);
-        if (hdy_load(&c->row[i].state) == HDY_COND_WAITING && ticket > after && ticket < best) {
-            best = ticket;
+    for (uint32_t i = 0; i < c->party.rows && i < HDY_COND_ROWS; i++) {
+        if (c->row[i].state == HDY_COND_WAITING && c->row[i].ticket <= latest) {
+            latest = c->row[i].ticket;
             oldest = (int)i;
         }
     }
@@ -77,7 +75,7 @@ static inline int hdy_cond_oldest(hdy_cond *c, uint64_t after)
 
 static inline void hdy_cond_pass(hdy_cond *c, uint32_t from)
 {
-    int to = hdy_cond_oldest(c, 0);
+    int to = hdy_cond_oldest(c, c->row[from].latest);
     if (to < 0) {
         hdy_store(&c->row[from].state, HDY_COND_FREE);
         return;
@@ -146,10 +144,11 @@ static int hdy_cond_notify(void *object, hdy_call *call)
     int32_t most = call->number;
     call->number = 0;
     while (call->number < most) {
-        int i = hdy_cond_oldest(c, 0);
+        int i = hdy_cond_oldest(c, c->tickets);
         if (i < 0)
             break;
         HDY_FAILPOINT("cond.notify.before_commit");
+        c->row[i].latest = c->tickets;
         hdy_store(&c->row[i].state, HDY_COND_NOTIFIED);
         HDY_FAILPOINT("cond.notify.after_commit");
         hdy_cond_move(&c->row[i], call->lock);
