@@ -8,7 +8,7 @@ from hardy._core cimport runtime
 from hardy._core.batch cimport BATCH_BYTES, BATCH_MESSAGES, Basket, Batch
 from hardy._core.codec cimport decode, decode_owned, encode, encoding, wants_bytearray
 from hardy._core.ring cimport *
-from hardy._core.ring cimport check_rc
+from hardy._core.ring cimport check_rc, count_deaths
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
 from hardy._core.runtime import _declare
 from hardy.errors import CannotUnpickle, Closed
@@ -39,9 +39,10 @@ cdef class Channel(Ring):
     cdef int _push(self, hdy_message *m, int count, int *done, bint block, long long deadline) except -2:
         # Puts at least one of the messages; 0, or -1: the queue stayed full.
         cdef int rc, turn = 0
-        cdef unsigned int seen = 0
+        cdef unsigned int seen = 0, deaths
         cdef long long patience = deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS
         while True:
+            deaths = count_deaths()
             if self._enter(patience):
                 return -1
             rc = hdy_ring_put(&self.q, m, count, done)
@@ -54,7 +55,7 @@ cdef class Channel(Ring):
                 check_rc(rc)
             if not block or hdy_now_ns() >= deadline:
                 return -1
-            self._sleep(&self.q.ring.space_seq, seen, deadline, turn)
+            self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, turn)
             turn += 1
 
     cdef int _push_large(self, hdy_message *m, bint block, long long deadline) except -2:
@@ -83,8 +84,9 @@ cdef class Channel(Ring):
     cdef int _wait_space(self, unsigned long long size, bint block, long long deadline) except -2:
         # Before memory is taken for a large message: 0: there is room now; -1: it stayed full.
         cdef int full, turn = 0
-        cdef unsigned int seen = 0
+        cdef unsigned int seen = 0, deaths
         while True:
+            deaths = count_deaths()
             if self._enter(deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS):
                 return -1
             full = hdy_is_full(self.q.ring, hdy_current(self.q.ring), size)
@@ -95,7 +97,7 @@ cdef class Channel(Ring):
                 return 0
             if not block or hdy_now_ns() >= deadline:
                 return -1
-            self._sleep(&self.q.ring.space_seq, seen, deadline, turn)
+            self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, turn)
             turn += 1
 
     cdef int _writable(self, unsigned long long size) except -1:
@@ -207,14 +209,17 @@ cdef class Channel(Ring):
 
     # ---- get ----
 
-    cdef int _pull(self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline) except -2:
+    cdef int _pull(
+        self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline, bint eager
+    ) except -2:
         # 0; -1: empty; 1: a large message of got.size bytes waits, make room and come again.
         cdef int rc, turn = 0, idle
-        cdef unsigned int seen = 0
+        cdef unsigned int seen = 0, deaths
         cdef bint waiting = False
         cdef long long patience = deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS
         try:
             while True:
+                deaths = count_deaths()
                 if self._enter(patience):
                     return -1
                 rc = hdy_ring_get(&self.q, got, count, room, done)
@@ -233,9 +238,9 @@ cdef class Channel(Ring):
                     if not waiting:
                         waiting = True
                         self._waits(1)
-                    if self._at_end_of_stream():
+                    if self._at_end_of_stream(eager):
                         raise self._end()
-                idle = self._sleep(&self.q.ring.items_seq, seen, deadline, turn)
+                idle = self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, turn)
                 if idle and turn >= 2:
                     self._tidy()
                 turn += 1
@@ -263,14 +268,18 @@ cdef class Channel(Ring):
             Closed: this process has closed the queue; or it is empty and nobody is left who could put.
             CannotUnpickle: what was taken cannot be rebuilt here; the error names the sender. The queue goes on.
         """
+        cdef bint wait = block
+        cdef long long deadline = HDY_FOREVER
+        if timeout is not None and wait:
+            deadline = deadline_ns(timeout)
+        return self._receive(wait, deadline, False)
+
+    cdef object _receive(self, bint wait, long long deadline, bint eager):
+        # `eager`: for a loop over the stream (see `_ipc.stream`).
         cdef char[HDY_INLINE_MAX] small
         cdef hdy_got got
         cdef int done = 0, rc
-        cdef bint wait = block
-        cdef long long deadline = HDY_FOREVER
         cdef char *to = NULL
-        if timeout is not None and wait:
-            deadline = deadline_ns(timeout)
         if self.closed and not self._drain:
             raise Closed(f"{self!r} is closed in this process")
         self.segment.check()
@@ -278,7 +287,7 @@ cdef class Channel(Ring):
         got.room = 0
         owner = None
         while True:
-            rc = self._pull(&got, 1, HDY_INLINE_MAX, &done, wait, deadline)
+            rc = self._pull(&got, 1, HDY_INLINE_MAX, &done, wait, deadline, eager)
             if rc < 0:
                 raise Empty
             if rc == 0:
@@ -304,11 +313,13 @@ cdef class Channel(Ring):
         """`get(block=False)`."""
         return self.get(False)
 
-    def _get_after_close(self):
-        # What is still there, for a loop that began before this process closed the queue.
+    def _next(self):
+        # For a loop. After a close in this process: what is still there, without waiting.
+        if not self.closed:
+            return self._receive(True, HDY_FOREVER, True)
         self._drain = True
         try:
-            return self.get(False)
+            return self._receive(False, HDY_FOREVER, True)
         except Empty:
             raise Closed(f"{self!r} is closed in this process, and empty") from None
 
@@ -335,7 +346,7 @@ cdef class Channel(Ring):
         self.segment.check()
         cdef Basket b = Basket()
         b.got[0].room = 0
-        rc = self._pull(b.got, want, BATCH_BYTES, &done, wait, deadline)
+        rc = self._pull(b.got, want, BATCH_BYTES, &done, wait, deadline, False)
         if rc < 0:
             raise Empty
         if rc == 1:

@@ -21,7 +21,7 @@ typedef struct {
     char **arena;   /* HDY_MAX_ARENAS pointers, mapped on demand, never unmapped before the queue */
     int fd;
     uint32_t forks;    /* hdy_rt->forks when `user` and `user_flags` were written */
-    uint32_t user;    /* index + 1 of this process's entry; 0: none yet */
+    uint32_t user;     /* index + 1 of this process's entry; 0: none yet */
     uint32_t user_flags;
 } hdy_queue;
 
@@ -186,16 +186,18 @@ again:
         i = 1;
     }
     hdy_unit *e = &hdy_table(arena)[i];
+    e->next = 0;
+    HDY_FAILPOINT("heap.alloc.before_commit");
+    hdy_store(&e->n, want);
+    HDY_FAILPOINT("heap.alloc.after_commit");
+    /* Only now: a free unit that lost HDY_RESIDENT would keep its pages, and nobody would know. Until
+     * here the extent counts as the queue's and unreached, which the repair frees. */
     for (uint32_t k = 0; k < want; k++)
         if (e[k].owner == HDY_RESIDENT) {
             e[k].owner = 0;
             r->retained -= r->retained > 0;
         }
     e->owner = owner;
-    e->next = 0;
-    HDY_FAILPOINT("heap.alloc.before_commit");
-    hdy_store(&e->n, want);
-    HDY_FAILPOINT("heap.alloc.after_commit");
     if (owner)
         r->hands++;
     return a * HDY_ARENA_UNITS + i;
@@ -221,15 +223,16 @@ static inline void hdy_heap_trim(hdy_queue *q, uint32_t most)
             }
             uint32_t run = 0;
             while (i + run < HDY_ARENA_UNITS && run < most && t[i + run].n == 0 &&
-                   t[i + run].owner == HDY_RESIDENT && r->retained > HDY_RETAIN_UNITS) {
-                t[i + run].owner = 0;
-                r->retained--;
+                   t[i + run].owner == HDY_RESIDENT && r->retained - run > HDY_RETAIN_UNITS)
                 run++;
-            }
             if (run) {
+                /* The pages go first: a death in between costs the next trim a useless call, no memory. */
                 HDY_FAILPOINT("heap.trim.before_punch");
                 hdy_punch(q, a * HDY_ARENA_UNITS + i, run);
                 HDY_FAILPOINT("heap.trim.after_punch");
+                for (uint32_t k = i; k < i + run; k++)
+                    t[k].owner = 0;
+                r->retained -= run;
                 most -= run;
                 i += run;
             } else {
@@ -269,16 +272,30 @@ static inline int hdy_chain_copy(hdy_queue *q, uint32_t unit, uint64_t skip, cha
     return size ? -EIO : 0;
 }
 
-/* Sets the owner of every extent of a chain; in the guard. Maps them all first: 0 or -ENOMEM. */
-static inline int hdy_chain_own(hdy_queue *q, uint32_t unit, uint64_t owner)
+/* Maps a chain and looks whether it is one that holds `size` bytes: 0, -ENOMEM, or -EUCLEAN (a
+ * stray write went over the table). Whoever takes a chain over asks first; the walks below trust it. */
+static inline int hdy_chain_check(hdy_queue *q, uint32_t unit, uint64_t size)
 {
-    hdy_ring *r = q->ring;
-    for (uint32_t u = unit; u;) {
-        hdy_unit *e = hdy_entry(q, u);
+    uint64_t left = (size + HDY_UNIT_BYTES - 1) / HDY_UNIT_BYTES;
+    while (unit) {
+        if (unit / HDY_ARENA_UNITS >= q->ring->arenas || unit % HDY_ARENA_UNITS == 0)
+            return -EUCLEAN;
+        hdy_unit *e = hdy_entry(q, unit);
         if (!e)
             return -ENOMEM;
-        u = e->next;
+        uint32_t n = hdy_load(&e->n) & ~HDY_MARK;
+        if (n == 0 || n > left || unit % HDY_ARENA_UNITS + n > HDY_ARENA_UNITS)
+            return -EUCLEAN;
+        left -= n;
+        unit = e->next;
     }
+    return left ? -EUCLEAN : 0;
+}
+
+/* Sets the owner of every extent of a checked chain; in the guard. */
+static inline void hdy_chain_own(hdy_queue *q, uint32_t unit, uint64_t owner)
+{
+    hdy_ring *r = q->ring;
     while (unit) {
         hdy_unit *e = hdy_entry(q, unit);
         if (owner && !e->owner)
@@ -288,7 +305,6 @@ static inline int hdy_chain_own(hdy_queue *q, uint32_t unit, uint64_t owner)
         hdy_store(&e->owner, owner);
         unit = e->next;
     }
-    return 0;
 }
 
 /* Units of a chain, at least 1. */

@@ -5,6 +5,7 @@ from libc.stdint cimport uint64_t
 from hardy._core cimport runtime
 from hardy._core.channel cimport Channel
 from hardy._core.ring cimport *
+from hardy._core.ring cimport count_deaths
 from hardy._core.runtime cimport deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
 from hardy._core.runtime import _declare
 
@@ -32,12 +33,13 @@ cdef class JoinableRing(Channel):
         """
         cdef long long deadline = deadline_ns(timeout)
         cdef int turn = 0
-        cdef unsigned int seen, lost = 0
+        cdef unsigned int seen, deaths, lost = 0
         cdef uint64_t identity = 0
         cdef bint over
         cdef hdy_ring *r = self.q.ring
         self.segment.check()
         while True:
+            deaths = count_deaths()
             self._enter_surely()
             over = hdy_current(r).unfinished == 0
             if not over and turn and hdy_count(hdy_current(r)) == 0:
@@ -50,5 +52,5 @@ cdef class JoinableRing(Channel):
                 return None
             if hdy_now_ns() >= deadline:
                 return False
-            self._sleep(&r.done_seq, seen, deadline, turn)
+            self._sleep(&r.done_seq, seen, deaths, deadline, turn)
             turn += 1

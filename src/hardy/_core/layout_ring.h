@@ -92,10 +92,10 @@ typedef struct {
     uint64_t size;
     uint64_t reserved[3];
     char payload[448];
-} hdy_slot;
+} hdy_held;
 enum { HDY_SLOT_FREE = 0, HDY_SLOT_LEASED = 1, HDY_SLOT_READY = 2, HDY_SLOT_DEAD = 3 };
-#define HDY_SLOTS_IN_UNIT (HDY_UNIT_BYTES / (uint32_t)sizeof(hdy_slot) - 1)
-_Static_assert(sizeof(hdy_slot) == 512, "slots tile a unit");
+#define HDY_SLOTS_IN_UNIT (HDY_UNIT_BYTES / (uint32_t)sizeof(hdy_held) - 1)
+_Static_assert(sizeof(hdy_held) == 512, "slots tile a unit");
 
 /* What an operation replaces as a whole. */
 typedef struct {
@@ -147,7 +147,8 @@ typedef struct {
     uint32_t leased;   /* slots LEASED, READY, DEAD */
     uint32_t ready;
     uint32_t dead;
-    uint64_t swept_ns; /* when dead lease holders were last looked for */
+    uint64_t swept_ns;     /* when dead lease holders were last looked for, */
+    uint32_t swept_deaths; /* and how many deaths the program had counted then */
 } hdy_ring;
 _Static_assert(sizeof(hdy_ring) <= HDY_USERS_OFFSET, "the header fits");
 

@@ -26,9 +26,12 @@ cdef extern from "repair.h":
             for (uint32_t u = unit; u; u = hdy_entry(q, u)->next)
                 hdy_punch(q, u, hdy_entry(q, u)->n);
         HDY_FAILPOINT("heap.hand.before_free");
-        while (hdy_slice(q) != 0) {}
-        hdy_chain_free(q, unit, resident);
-        hdy_leave(q);
+        int r;
+        while ((r = hdy_slice(q)) == -ETIMEDOUT) {}
+        if (r == 0) {
+            hdy_chain_free(q, unit, resident);
+            hdy_leave(q);
+        }
     }
 
     static void hdy_unmap_arenas(hdy_queue *q)
@@ -92,17 +95,21 @@ cdef extern from "repair.h":
     bint hdy_is_full(hdy_ring *, hdy_state *, unsigned long long) noexcept nogil
     unsigned int hdy_ask(unsigned int *, unsigned int *) noexcept nogil
     void hdy_wake_all(unsigned int *, unsigned int *) noexcept nogil
-    int hdy_futex_wait(unsigned int *, unsigned int, long long) noexcept nogil
+    int hdy_futex_wait_either(unsigned int *, unsigned int, unsigned int *, unsigned int, long long) noexcept nogil
     hdy_user *hdy_users(hdy_ring *) noexcept nogil
     hdy_user *hdy_user_own(hdy_queue *) noexcept nogil
+    hdy_user *hdy_user_of(hdy_queue *, unsigned long long) noexcept nogil
     int hdy_ring_task_done(hdy_queue *) noexcept nogil
     unsigned int hdy_ring_write_off(hdy_queue *, uint64_t *) noexcept nogil
-    int hdy_lease_take(hdy_queue *, hdy_lease *, char *) noexcept nogil
+    int hdy_lease_take(hdy_queue *, hdy_lease *, char *, unsigned int) noexcept nogil
     int hdy_lease_retake(hdy_queue *, hdy_lease *, unsigned int, char *) noexcept nogil
     unsigned int hdy_lease_sweep(hdy_queue *) noexcept nogil
     int hdy_lease_ack(hdy_queue *, hdy_lease *, unsigned int *) noexcept nogil
     int hdy_lease_nack(hdy_queue *, hdy_lease *, int) noexcept nogil
     int hdy_lease_bury(hdy_queue *, hdy_lease *) noexcept nogil
+
+# How many deaths of the program's processes were recorded; read it before the look after which to sleep.
+cdef unsigned int count_deaths() noexcept nogil
 
 # Raises for a negative errno of a queue's operation.
 cdef int check_rc(int rc) except -1
@@ -117,9 +124,11 @@ cdef class Ring:
     cdef int _setup(self, Segment segment, object codec) except -1
     cdef int _enter(self, long long deadline) except -2
     cdef int _enter_surely(self) except -1
-    cdef int _sleep(self, unsigned int *word, unsigned int seen, long long deadline, int turn) except -1
+    cdef int _sleep(
+        self, unsigned int *word, unsigned int seen, unsigned int deaths, long long deadline, int turn
+    ) except -1
     cdef int _note(self, unsigned int flag) except -1
-    cdef int _at_end_of_stream(self) except -1
+    cdef int _at_end_of_stream(self, bint eager) except -1
     cdef object _end(self)
     cdef int _tidy(self) except -1
     cdef int _waits(self, int change) except -1

@@ -8,7 +8,7 @@ from libc.errno cimport EBUSY, ETIMEDOUT
 from libc.stdlib cimport calloc, free
 import threading as _threading
 
-from hardy._core cimport runtime
+from hardy._core cimport board, runtime
 from hardy._core.memory cimport HDY_KIND_RING, Segment, create_segment
 from hardy._core.runtime cimport (HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt,
                                   raise_errno)
@@ -25,6 +25,11 @@ cdef enum:
     # A waiter looks again by itself after 20, 40, 80, 100, 100 ... ms (see ring.h).
     _FIRST_SLICE_MS = 20
     _LONGEST_SLICE_MS = 100
+
+
+cdef unsigned int count_deaths() noexcept nogil:
+    cdef unsigned int *word = board.deaths()
+    return word[0] if word != NULL else 0
 
 
 cdef int check_rc(int rc) except -1:
@@ -94,14 +99,17 @@ cdef class Ring:
             pass
         return 0
 
-    cdef int _sleep(self, unsigned int *word, unsigned int seen, long long deadline, int turn) except -1:
-        # One slice of a wait. 1: it ran out without a wake-up.
+    cdef int _sleep(
+        self, unsigned int *word, unsigned int seen, unsigned int deaths, long long deadline, int turn
+    ) except -1:
+        # One slice of a wait, cut short by a wake-up or by any death in the program (whoever died may have had what
+        # is waited for). 1: it ran out.
         cdef long long until = hdy_now_ns() + 1000000LL * min(_FIRST_SLICE_MS << min(turn, 3), _LONGEST_SLICE_MS)
         cdef int rc
         if until > deadline:
             until = deadline
         with nogil:
-            rc = hdy_futex_wait(word, seen, until)
+            rc = hdy_futex_wait_either(word, seen, board.deaths(), deaths, until)
         PyErr_CheckSignals()
         return rc == -ETIMEDOUT
 
@@ -127,16 +135,16 @@ cdef class Ring:
         hdy_leave(&self.q)
         return 0
 
-    cdef int _at_end_of_stream(self) except -1:
-        # Asked twice: what a writer put just before it closed must be seen.
-        return self._nobody_can_put() and self.qsize() == 0
+    cdef int _at_end_of_stream(self, bint eager) except -1:
+        # The size after the question: what a writer put just before it closed must be seen.
+        return self._nobody_can_put(eager) and self.qsize() == 0
 
     cdef object _end(self):
         return Closed(
             f"{self!r} is at its end: it is empty, and everyone who could put has closed it or ended"
         )
 
-    def _nobody_can_put(self):
+    def _nobody_can_put(self, eager):
         """Whether the stream has ended; only asked once somebody has closed. The policy is `_ipc`'s."""
         return False
 
@@ -184,27 +192,29 @@ cdef class Ring:
         """Returns when there is an object, or the stream has ended (Closed), or after the slice."""
         cdef long long deadline = deadline_ns(timeout_s)
         cdef unsigned int seen
+        cdef unsigned int deaths = count_deaths()
         cdef bint there
         self._enter_surely()
         there = hdy_count(hdy_current(self.q.ring)) > 0
         seen = hdy_ask(&self.q.ring.items_asked, &self.q.ring.items_seq)
         hdy_leave(&self.q)
         if not there:
-            if self.q.ring.closes and self._at_end_of_stream():
+            if self.q.ring.closes and self._at_end_of_stream(False):
                 raise self._end()
-            self._sleep(&self.q.ring.items_seq, seen, deadline, 3)
+            self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, 3)
 
     def _wait_room(self, timeout_s):
         """Returns when there is room for a small object, or after the slice."""
         cdef long long deadline = deadline_ns(timeout_s)
         cdef unsigned int seen
+        cdef unsigned int deaths = count_deaths()
         cdef bint full
         self._enter_surely()
         full = hdy_is_full(self.q.ring, hdy_current(self.q.ring), 1)
         seen = hdy_ask(&self.q.ring.space_asked, &self.q.ring.space_seq)
         hdy_leave(&self.q)
         if full:
-            self._sleep(&self.q.ring.space_seq, seen, deadline, 3)
+            self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, 3)
 
     # ---- the end ----
 
@@ -217,8 +227,7 @@ cdef class Ring:
             p.flags |= flag
             self.q.user_flags = p.flags
         hdy_leave(&self.q)
-        self.q.user_flags |= flag
-        self.q.forks = hdy_rt.forks
+        self.q.user_flags |= flag  # also where no entry could be had: it is not asked for again
         return 0
 
     def _close(self):
@@ -230,6 +239,13 @@ cdef class Ring:
         hdy_wake_all(&self.q.ring.items_asked, &self.q.ring.items_seq)
         hdy_leave(&self.q)
         self.closed = True
+
+    def _entrust(self, identity):
+        """Notes that a process was given this queue and may put into it, though it has not yet; 0: it has ended."""
+        if identity and not self.closed:
+            self._enter_surely()
+            hdy_user_of(&self.q, identity)
+            hdy_leave(&self.q)
 
     def _users(self):
         # (identity, has put, has closed, waits in get, has one thread only), of each process that used it

@@ -9,7 +9,7 @@ from hardy._core.runtime cimport deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now
 from hardy._core.codec cimport wants_bytearray
 from hardy._core.channel cimport Channel
 from hardy._core.ring cimport *
-from hardy._core.ring cimport check_rc
+from hardy._core.ring cimport check_rc, count_deaths
 from hardy._core.runtime import _declare
 from hardy.errors import CannotUnpickle, Closed, LeaseLost
 
@@ -50,11 +50,12 @@ cdef class LeaseRing(Channel):
     cdef int _hold(self, Hold h, char *small, unsigned int from_state, bint block, long long deadline) except -2:
         # 0: h holds a message; -1: there was none.
         cdef int rc, turn = 0, idle
-        cdef unsigned int seen = 0
+        cdef unsigned int seen = 0, deaths
         cdef bint waiting = False
         cdef long long patience = deadline if block else hdy_now_ns() + 1000000000LL
         try:
             while True:
+                deaths = count_deaths()
                 if self._enter(patience):
                     return -1
                 if from_state == HDY_SLOT_DEAD:
@@ -62,7 +63,7 @@ cdef class LeaseRing(Channel):
                 else:
                     if turn:
                         hdy_lease_sweep(&self.q)
-                    rc = hdy_lease_take(&self.q, &h.lease, small)
+                    rc = hdy_lease_take(&self.q, &h.lease, small, deaths)
                 if rc == -EAGAIN and block:
                     seen = hdy_ask(&self.q.ring.items_asked, &self.q.ring.items_seq)
                 hdy_leave(&self.q)
@@ -78,9 +79,9 @@ cdef class LeaseRing(Channel):
                     if not waiting:
                         waiting = True
                         self._waits(1)
-                    if self._at_end_of_stream():
+                    if self._at_end_of_stream(True):
                         raise self._end()
-                idle = self._sleep(&self.q.ring.items_seq, seen, deadline, turn)
+                idle = self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, turn)
                 if idle and turn >= 2:
                     self._tidy()
                 turn += 1
@@ -103,7 +104,7 @@ cdef class LeaseRing(Channel):
             raise Empty
         owner = None
         try:
-            if h.lease.payload_unit:
+            if h.lease.payload_unit or h.lease.size > _PAYLOAD_BYTES:
                 if wants_bytearray(h.lease.kind):
                     owner = PyByteArray_FromStringAndSize(NULL, h.lease.size)
                     to = PyByteArray_AS_STRING(owner)
@@ -165,11 +166,12 @@ cdef class LeaseRing(Channel):
         """Whether every message was acknowledged, or is a dead letter, in time."""
         cdef long long deadline = deadline_ns(timeout)
         cdef int turn = 0
-        cdef unsigned int seen
+        cdef unsigned int seen, deaths
         cdef bint over
         cdef hdy_ring *r = self.q.ring
         self.segment.check()
         while True:
+            deaths = count_deaths()
             self._enter_surely()
             if turn:
                 hdy_lease_sweep(&self.q)
@@ -178,5 +180,5 @@ cdef class LeaseRing(Channel):
             hdy_leave(&self.q)
             if over or hdy_now_ns() >= deadline:
                 return bool(over)
-            self._sleep(&r.done_seq, seen, deadline, turn)
+            self._sleep(&r.done_seq, seen, deaths, deadline, turn)
             turn += 1

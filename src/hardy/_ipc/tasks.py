@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from hardy._core.tasks import Hold, LeaseRing
 from hardy._ipc.pickling import CODEC
-from hardy._ipc.queues import _RingQueue, check_bound
+from hardy._ipc.queues import _RingQueue, check_bound, check_maxsize
 from hardy.errors import CannotUnpickle, Closed
 
 __all__ = ["DeadLetter", "Lease", "TaskQueue"]
@@ -108,6 +108,7 @@ class DeadLetter(Generic[T]):
         return f"<DeadLetter {self.error or self.item!r:.60}, {self.deliveries} deliveries>"
 
 
+# LeaseRing comes first: the interpreter takes tp_new, and with it Cython's table of C methods, from the first base.
 class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
     """A first-in first-out queue whose items are leased, not taken: delivered at least once.
 
@@ -128,7 +129,7 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
         deliveries = check_bound("max_deliveries", max_deliveries)
         if deliveries >= 2**32:
             raise ValueError(f"max_deliveries must be below 2**32, not {deliveries}")
-        self._create(CODEC, check_bound("maxsize", maxsize), check_bound("maxbytes", maxbytes), deliveries, False)
+        self._create(CODEC, check_maxsize(maxsize), check_bound("maxbytes", maxbytes), deliveries, False)
 
     def take(self, block: bool = True, timeout: float | None = None) -> Lease[T]:
         """A lease of the oldest item; items that came back go first.
