@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers import procfs
 from helpers.waiting import wait_until
 from helpers.world import Child, Tally, world
 
@@ -289,6 +290,35 @@ def test_semaphore_permits_come_back_when_their_holder_is_killed() -> None:
         holder.kill()
 
         assert semaphore.get_value() == 4
+
+
+def test_semaphore_times_out_when_another_is_stopped_inside_an_operation() -> None:
+    """Inside the guard, at worst: time-outs and Ctrl-C still work, and all goes on once it does."""
+    with world() as w:
+        semaphore = Semaphore(2)
+
+        def stop_inside(child: Child) -> None:
+            runtime.arm("sem.acquire.after_commit=stop")
+            child.say()
+            semaphore.acquire()
+
+        def release_interrupted() -> None:
+            with pytest.raises(KeyboardInterrupt):
+                semaphore.release()
+
+        stopped = w.fork(stop_inside)
+        stopped.comes()
+        assert wait_until(lambda: (found := procfs.stat(stopped.pid)) is not None and found.state == "T")
+
+        assert not semaphore.acquire(timeout=0.1)
+        assert not semaphore.acquire(False)
+        interrupted = w.fork_asleep(release_interrupted)
+        interrupted.kill(signal.SIGINT)
+        assert interrupted.ends(SOON_S) == 0
+
+        stopped.kill(signal.SIGCONT)
+        assert stopped.ends(SOON_S) == 0
+        assert semaphore.get_value() == 1
 
 
 def test_barrier_breaks_and_names_the_dead_when_a_waiting_party_is_killed() -> None:
