@@ -19,6 +19,7 @@ ARGS ?=
 # Part of the stamps' names, so that another PYTHON makes the environment anew.
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 INSTALLED := $(VENV)/.installed-$(VERSION)
+PEERS := $(VENV)/.peers-$(VERSION)
 INSTALLED_TEST := $(VENV_TEST)/.installed-$(VERSION)
 TOOLS_TEST := $(VENV_TEST)/.tools-$(VERSION)
 
@@ -33,7 +34,7 @@ SOURCES := $(shell find src -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -n
 SOURCES += $(shell find src -type d -not -name '__pycache__' -not -name '*.egg-info')
 STUBS := $(patsubst src/hardy/_core/%.pyi,hardy._core.%,$(wildcard src/hardy/_core/*.pyi))
 
-.PHONY: help demo build test test-only test-all check crash coverage clean
+.PHONY: help demo build bench test test-only test-all check crash coverage clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,9 @@ demo: build ## build and install the release in .venv, and run the main job
 	$(VENV)/bin/hardy demo
 
 build: $(INSTALLED) ## build and install the release in .venv
+
+bench: $(INSTALLED) $(PEERS) ## speed of the release beside the stdlib, faster-fifo and pyzmq; writes docs/en/benchmarks.md
+	$(VENV)/bin/python -m bench $(ARGS)
 
 test: check test-only ## lint, types and every test, on the build with failpoints
 
@@ -61,7 +65,7 @@ check: $(INSTALLED_TEST) ## lint, formatting, types, the direction of imports, s
 	try ruff check .; \
 	try ruff format --check .; \
 	try env MYPYPATH=src mypy --strict src/hardy; \
-	$(if $(STUBS),try stubtest $(STUBS);) \
+	$(if $(STUBS),try stubtest --ignore-disjoint-bases --allowlist tools/stubtest_allowlist.txt --ignore-unused-allowlist $(STUBS);) \
 	try env PYTHONPATH=src lint-imports; \
 	try codespell; \
 	try cython-lint src; \
@@ -80,6 +84,10 @@ clean: ## remove the environments and all that was built
 $(INSTALLED): $(SOURCES)
 	tools/bootstrap.sh "$(PYTHON)" $(VENV)
 	env -u HARDY_FAILPOINTS -u HARDY_ONLY $(VENV)/bin/python -m pip install -q .
+	@touch $@
+
+$(PEERS): $(INSTALLED) bench/requirements.txt
+	$(VENV)/bin/python -m pip install -q -r bench/requirements.txt
 	@touch $@
 
 $(INSTALLED_TEST): $(TOOLS_TEST) $(SOURCES)

@@ -84,7 +84,7 @@ setup(
     ext_modules=cythonize(
         extensions(),
         build_dir=str(BUILD_BASE / "cython"),
-        compiler_directives={"language_level": 3, "embedsignature": True},
+        compiler_directives={"language_level": 3, "embedsignature": True, "auto_pickle": False},
     ),
     cmdclass={"build_ext": BuildExt},
     options={

@@ -69,11 +69,7 @@ class Shard:
         if self.status == NOTHING_COLLECTED:
             self.status, self.summary = 0, "no tests"
         elif not self.summary:
-            why = (
-                "took too long: see the stacks above"
-                if self.status in TIMED_OUT
-                else "ended without a summary"
-            )
+            why = "took too long: see the stacks above" if self.status in TIMED_OUT else "ended without a summary"
             self.summary = f"{why} (exit status {self.status})"
             self.status = self.status or 1
             self.counts = {"error": 1}
@@ -96,11 +92,7 @@ def plan(only: list[str]) -> list[list[str]]:
     """The folders of each shard."""
     if only:
         return [[folder] for folder in only]
-    here = {
-        f"tests/{path.name}"
-        for path in Path("tests").iterdir()
-        if path.is_dir() and path.name not in NO_TESTS
-    }
+    here = {f"tests/{path.name}" for path in Path("tests").iterdir() if path.is_dir() and path.name not in NO_TESTS}
     known = {folder for shard in SHARDS for folder in shard}
     if here - known:
         raise SystemExit(f"{__file__}: put into SHARDS: {', '.join(sorted(here - known))}")

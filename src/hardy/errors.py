@@ -16,7 +16,11 @@ __all__ = [
     "OwnerDied",
     "OwnerDiedWarning",
     "ProcessDied",
+    "ProcessExited",
     "QueueCorrupt",
+    "RemoteError",
+    "RemoteTraceback",
+    "ResultNotPicklable",
     "TasksLost",
     "signal_name",
 ]
@@ -31,7 +35,10 @@ def signal_name(number: int) -> str:
 
 
 class HardyError(Exception):
-    """The base of the errors that only hardy raises."""
+    """The base of the errors that only hardy raises. They pickle, with their fields."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_rebuild, (type(self), str(self.args[0]) if self.args else "", self.__dict__.copy()))
 
 
 class AttachError(HardyError, OSError):
@@ -66,9 +73,6 @@ class CannotPickle(HardyError, pickle.PicklingError, TypeError, AttributeError):
         super().__init__(message)
         self.path = path
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
-
 
 class CannotUnpickle(HardyError, pickle.UnpicklingError):
     """A message was taken that cannot be rebuilt here; the queue goes on with the next.
@@ -91,9 +95,6 @@ class CannotUnpickle(HardyError, pickle.UnpicklingError):
             "It is out of the queue, which goes on. Is what it needs importable in this process?",
             pid=pid,
         )
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
 
 
 class LeaseLost(HardyError, RuntimeError):
@@ -128,9 +129,6 @@ class ProcessDied(HardyError, RuntimeError):
         self.exitcode = exitcode
         self.out_of_memory = out_of_memory
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
-
 
 class TasksLost(ProcessDied):
     """A process ended holding items of a JoinableQueue for which it never called `task_done`.
@@ -157,12 +155,64 @@ class OwnerDied(HardyError, RuntimeError):
         self.owner = owner
         self.pid = pid
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_rebuild, (type(self), self.args[0], self.__dict__.copy()))
-
 
 class OwnerDiedWarning(RuntimeWarning):
     """The process that held a lock died with it, and this process holds the lock now."""
+
+
+class ProcessExited(ProcessDied):
+    """The process called `sys.exit` with something other than 0 or None, so that there is no result.
+
+    Attributes:
+        code: what it gave to `sys.exit`.
+    """
+
+    code: object = None
+
+
+class ResultNotPicklable(HardyError, pickle.PicklingError, TypeError, AttributeError):
+    """The process ended well, but what it returned cannot travel back.
+
+    Attributes:
+        type_name: the type of the culprit.
+        path: where it is in the result, as in `result['session'].socket`.
+    """
+
+    def __init__(self, message: str, *, type_name: str, path: str) -> None:
+        super().__init__(message)
+        self.type_name = type_name
+        self.path = path
+
+
+class RemoteError(HardyError, RuntimeError):
+    """What a process raised or returned could not be rebuilt here; this stands for it.
+
+    Attributes:
+        type_name: the type of what it stands for.
+        text: its `repr`.
+        traceback_text: the traceback in that process, or "".
+    """
+
+    def __init__(self, message: str, *, type_name: str, text: str, traceback_text: str = "") -> None:
+        super().__init__(message)
+        self.type_name = type_name
+        self.text = text
+        self.traceback_text = traceback_text
+
+
+class RemoteTraceback(Exception):
+    """The traceback of an exception in the process that raised it; the cause of that exception here.
+
+    Attributes:
+        traceback_text: as the interpreter there would have printed it.
+    """
+
+    def __init__(self, traceback_text: str) -> None:
+        super().__init__(traceback_text)
+        self.traceback_text = traceback_text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.traceback_text}"""'
 
 
 def _rebuild(kind: type[HardyError], message: str, fields: dict[str, object]) -> HardyError:

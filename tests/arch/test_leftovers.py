@@ -88,9 +88,7 @@ def run_isolated(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("kind", LEAKS)
-def test_leftovers_are_reported_when_a_test_leaves(
-    kind: str, run_isolated, pytester: pytest.Pytester
-) -> None:
+def test_leftovers_are_reported_when_a_test_leaves(kind: str, run_isolated, pytester: pytest.Pytester) -> None:
     """A test that leaves something fails, and the message names it."""
     leaked_name = Path(f"/dev/shm/hardy-leak-{pytester.path.name}")
     pytester.makeconftest(f"""

@@ -21,9 +21,7 @@ def run_tests(tmp_path: Path):
             path = tmp_path / "tests" / name
             path.parent.mkdir(parents=True)
             path.write_text(dedent(source))
-        return subprocess.run(
-            [sys.executable, RUNNER, *options], cwd=tmp_path, capture_output=True, text=True
-        )
+        return subprocess.run([sys.executable, RUNNER, *options], cwd=tmp_path, capture_output=True, text=True)
 
     return run
 
@@ -51,9 +49,7 @@ def test_runner_fails_when_one_folder_fails(run_tests) -> None:
     )
 
     assert done.returncode == 1
-    assert {"1 failed", "1 passed"} <= set(
-        done.stdout.splitlines()[-1].strip("= ").partition(" in ")[0].split(", ")
-    )
+    assert {"1 failed", "1 passed"} <= set(done.stdout.splitlines()[-1].strip("= ").partition(" in ")[0].split(", "))
 
 
 def test_runner_dumps_stacks_when_native_code_hangs(run_tests) -> None:

@@ -92,9 +92,7 @@ def _kind(fd: int, target: str) -> str:
             info = Path(f"/proc/self/fdinfo/{fd}").read_text()
         except FileNotFoundError:
             return target  # closed meanwhile
-        return (
-            "pidfd of this process" if re.search(rf"^Pid:\s+{os.getpid()}$", info, re.MULTILINE) else target
-        )
+        return "pidfd of this process" if re.search(rf"^Pid:\s+{os.getpid()}$", info, re.MULTILINE) else target
     return re.sub(r"^(pipe|socket):\[\d+\]$", r"\1", target.removesuffix(" (deleted)"))
 
 
@@ -103,9 +101,7 @@ def left_behind(before: Snapshot) -> list[str]:
     now = take_snapshot()
     lines = []
     for each in sorted(now.processes - before.processes):
-        lines.append(
-            f"process {each.pid} ({procfs.command_line(each.pid)})" if each.running else f"zombie {each.pid}"
-        )
+        lines.append(f"process {each.pid} ({procfs.command_line(each.pid)})" if each.running else f"zombie {each.pid}")
     lines += [f"thread {thread.name!r} (daemon={thread.daemon})" for thread in now.threads - before.threads]
     new_pipes = len(now.servers - before.servers)
     for kind, count in sorted((now.descriptors - before.descriptors).items()):

@@ -18,6 +18,9 @@ __all__ = ["alive", "descendants", "end_tree", "memfds", "run_script", "wait_dea
 # How long a process may take to dump its stacks after SIGABRT.
 DUMP_S = 2.0
 
+# So that a script can import `helpers` as the tests do.
+_TESTS = str(Path(__file__).resolve().parents[1])
+
 
 def end_tree(pid: int) -> None:
     """Kill the process and its descendants; those with faulthandler dump their stacks first."""
@@ -69,7 +72,7 @@ def run_script(
                 stdout=stdout,
                 stderr=stderr,
                 cwd=folder,
-                env={**os.environ, "PYTHONFAULTHANDLER": "1", **(env or {})},
+                env={**os.environ, "PYTHONPATH": _TESTS, "PYTHONFAULTHANDLER": "1", **(env or {})},
             )
             try:
                 process.wait(timeout_s)

@@ -29,9 +29,7 @@ def bootstrap(tmp_path: Path):
 def stand_in(folder: Path, case: str, answer: str) -> str:
     """A Python that answers a call that matches `case` in its own way, and else is this one."""
     script = folder / "python"
-    script.write_text(
-        f'#!/bin/bash\ncase "$*" in {case}) {answer};; *) exec "{sys.executable}" "$@";; esac\n'
-    )
+    script.write_text(f'#!/bin/bash\ncase "$*" in {case}) {answer};; *) exec "{sys.executable}" "$@";; esac\n')
     script.chmod(0o755)
     return str(script)
 

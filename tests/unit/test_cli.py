@@ -43,8 +43,6 @@ def test_cli_hands_the_rest_to_the_command(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_module_run_prints_its_version() -> None:
     """`python -m hardy` is the same command."""
-    done = subprocess.run(
-        [sys.executable, "-m", "hardy", "--version"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "hardy", "--version"], capture_output=True, text=True, check=True)
 
     assert re.fullmatch(r"hardy \d+\.\d+\.\d+\n", done.stdout)

@@ -81,6 +81,31 @@ static inline int hdy_futex_wait(uint32_t *word, uint32_t seen, int64_t deadline
     return -errno;
 }
 
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+/* Sleeps while *word == seen and *other == other_seen (other may be NULL); else as hdy_futex_wait.
+ * A kernel before 5.16, or a seccomp filter, has no futex_waitv: then only `word` wakes. */
+static inline int hdy_futex_wait_either(uint32_t *word, uint32_t seen, uint32_t *other,
+                                        uint32_t other_seen, int64_t deadline_ns)
+{
+    struct {
+        uint64_t value, address;
+        uint32_t flags, reserved;
+    } both[2] = {{seen, (uintptr_t)word, 2 /* 32 bits wide, shared */, 0},
+                 {other_seen, (uintptr_t)other, 2, 0}};
+    struct timespec t = {deadline_ns / HDY_NS_PER_S, deadline_ns % HDY_NS_PER_S};
+    if (!other)
+        return hdy_futex_wait(word, seen, deadline_ns);
+    long r = syscall(SYS_futex_waitv, both, 2, 0, deadline_ns == HDY_FOREVER ? NULL : &t, CLOCK_MONOTONIC);
+    if (r >= 0 || errno == EAGAIN)
+        return 0;
+    if (errno == ENOSYS || errno == EPERM)
+        return hdy_futex_wait(word, seen, deadline_ns);
+    return -errno;
+}
+
 /* How many sleepers were woken (never more than `most`). */
 static inline int hdy_futex_wake(uint32_t *word, int most)
 {

@@ -148,31 +148,35 @@ def describe_pid(pid: int) -> tuple[str, int, int | None] | None:
     return _find(0, pid) if pid > 0 else None
 
 
-def live() -> list[tuple[int, int, str]]:
-    """Identity, parent's identity (0: the program's first process) and name of each living process, oldest first."""
+cdef list _rows():
+    """(age, identity, parent, name, whether it may live) of every row, oldest first."""
     cdef hdy_row row
     cdef unsigned int i
     cdef list found = []
-    if hdy_the_board == NULL:
-        return found
-    for i in range(hdy_board_used(hdy_the_board)):
-        if not hdy_board_read(hdy_the_board, i, &row) or row.identity == 0 or row.status != HDY_STATUS_NONE:
-            continue
-        if hdy_alive(row.identity):
-            name = row.name[:row.name_bytes].decode("utf-8", "replace")
-            found.append((row.ticket >> 22, row.identity, row.parent, name))
-    return [each[1:] for each in sorted(found)]
+    if hdy_the_board != NULL:
+        for i in range(hdy_board_used(hdy_the_board)):
+            if hdy_board_read(hdy_the_board, i, &row) and row.identity != 0:
+                name = row.name[:row.name_bytes].decode("utf-8", "replace")
+                ended = row.status != HDY_STATUS_NONE
+                found.append((row.ticket >> 22, row.identity, row.parent, name, not ended))
+    found.sort()
+    return found
+
+
+def live() -> list[tuple[int, int, str]]:
+    """Identity, parent's identity (0: the program's first process), name of each living process, by age."""
+    return [row[1:4] for row in _rows() if row[4] and hdy_alive(row[1])]
 
 
 def descendants(identity: int) -> list[tuple[int, int, str]]:
-    """Those of `live` that come from that process, at any distance; its children first."""
-    rows = live()
+    """Those of `live` that come from that process, at any distance, also through the dead."""
+    rows = _rows()
     found = []
     generation = {identity}
     while generation:
-        below = [row for row in rows if row[1] in generation]
-        found += below
-        generation = {row[0] for row in below}
+        below = [row for row in rows if row[2] in generation]
+        found += [row[1:4] for row in below if row[4] and hdy_alive(row[1])]
+        generation = {row[1] for row in below}
     return found
 
 

@@ -2,7 +2,7 @@
  *
  * File                       arena 0           arena 1           ...   (16 MiB each, sparse)
  * One arena, in units of 64 KiB:
- *   unit 0    in arena 0 the header (struct hdy_ring at 0, parties from 8 KiB);
+ *   unit 0    in arena 0 the header (struct hdy_ring at 0, users from 8 KiB);
  *             in every arena the unit table (256 entries at 32 KiB)
  *   unit 1..  blocks of small messages | extents of large messages | lease tables
  *
@@ -76,9 +76,9 @@ typedef struct {
     uint32_t stamp;     /* ... up to the state with this stamp; one 8-byte store writes both */
     uint64_t reserved;
 } hdy_user;
-_Static_assert(sizeof(hdy_user) == 32, "parties tile cache lines");
+_Static_assert(sizeof(hdy_user) == 32, "users tile cache lines");
 enum { HDY_USER_PUT = 1, HDY_USER_CLOSED = 2, HDY_USER_SOLE_THREAD = 4 };
-_Static_assert(HDY_USERS_OFFSET + HDY_USERS * sizeof(hdy_user) <= HDY_TABLE_OFFSET, "parties fit");
+_Static_assert(HDY_USERS_OFFSET + HDY_USERS * sizeof(hdy_user) <= HDY_TABLE_OFFSET, "users fit");
 
 /* One leased message. Live while state != FREE and seq < head_seq of the committed state: a take
  * fills the slot first and commits by moving the head past the message. */
@@ -92,10 +92,10 @@ typedef struct {
     uint64_t size;
     uint64_t reserved[3];
     char payload[448];
-} hdy_slot;
+} hdy_held;
 enum { HDY_SLOT_FREE = 0, HDY_SLOT_LEASED = 1, HDY_SLOT_READY = 2, HDY_SLOT_DEAD = 3 };
-#define HDY_SLOTS_IN_UNIT (HDY_UNIT_BYTES / (uint32_t)sizeof(hdy_slot) - 1)
-_Static_assert(sizeof(hdy_slot) == 512, "slots tile a unit");
+#define HDY_SLOTS_IN_UNIT (HDY_UNIT_BYTES / (uint32_t)sizeof(hdy_held) - 1)
+_Static_assert(sizeof(hdy_held) == 512, "slots tile a unit");
 
 /* What an operation replaces as a whole. */
 typedef struct {
@@ -105,7 +105,7 @@ typedef struct {
     uint64_t unfinished; /* JoinableQueue: put and not task_done */
     uint32_t head_unit, head_off; /* next record to take */
     uint32_t tail_unit, tail_off; /* where the next record goes */
-    /* JoinableQueue: `delta` is added to the unfinished of party `actor` - 1 by whoever finds its
+    /* JoinableQueue: `delta` is added to the unfinished of user `actor` - 1 by whoever finds its
        stamp older than this one: the actor after its commit, or the repair after its death. */
     uint32_t stamp;
     uint16_t actor; /* 0: nobody's */
@@ -147,7 +147,8 @@ typedef struct {
     uint32_t leased;   /* slots LEASED, READY, DEAD */
     uint32_t ready;
     uint32_t dead;
-    uint64_t swept_ns; /* when dead lease holders were last looked for */
+    uint64_t swept_ns;     /* when dead lease holders were last looked for, */
+    uint32_t swept_deaths; /* and how many deaths the program had counted then */
 } hdy_ring;
 _Static_assert(sizeof(hdy_ring) <= HDY_USERS_OFFSET, "the header fits");
 

@@ -48,8 +48,10 @@ typedef struct {
     uint32_t waiters;  /*  8 guard; somebody may sleep on `turn` */
     uint32_t rows;     /* 12 guard; rows of the table ever used: the rest is all zero */
     uint32_t capacity; /* 16 creator */
-    char pad[HDY_CACHE_LINE - 20];
-    hdy_guard guard; /* 64 */
+    uint32_t reserved; /* 20 */
+    int64_t swept_ns;  /* 24 anyone; when some waiter last looked for the dead, monotonic */
+    char pad[HDY_CACHE_LINE - 32];
+    hdy_guard guard HDY_ALIGNED; /* 64 */
 } HDY_ALIGNED hdy_party;
 _Static_assert(sizeof(hdy_party) == 2 * HDY_CACHE_LINE, "the head of a party fills two cache lines");
 
@@ -69,5 +71,67 @@ typedef struct {
     hdy_sem_row row[HDY_SEM_ROWS]; /* 192 */
 } hdy_sem;
 _Static_assert(offsetof(hdy_sem, row) == 3 * HDY_CACHE_LINE, "rows start on a cache line");
+
+/* ---- Condition ---- */
+
+#define HDY_COND_ROWS 256u
+enum { HDY_COND_FREE = 0, HDY_COND_WAITING = 1, HDY_COND_NOTIFIED = 2 };
+typedef struct {
+    uint64_t identity; /*  0 guard */
+    uint64_t ticket;   /*  8 guard; order of arrival */
+    uint32_t state;    /* 16 guard; HDY_COND_*: the commit of all changes, and the waiter's futex word */
+    uint32_t reserved; /* 20 */
+} hdy_cond_row;
+typedef struct {
+    hdy_party party;
+    uint64_t tickets; /* 128 guard; given out so far */
+    uint32_t passing; /* 136 guard; a notification on its way: (from + 1) << 16 | (to + 1), else 0 */
+    char pad[HDY_CACHE_LINE - 12];
+    hdy_cond_row row[HDY_COND_ROWS]; /* 192 */
+} hdy_cond;
+_Static_assert(offsetof(hdy_cond, row) == 3 * HDY_CACHE_LINE, "rows start on a cache line");
+
+/* ---- Barrier ---- */
+
+/* Rows beyond the parties: for those who have passed and not yet left, and for the dead. */
+#define HDY_BARRIER_SPARE_ROWS 64u
+#define HDY_BARRIER_MOST_PARTIES 60000u
+enum { HDY_BARRIER_FREE = 0, HDY_BARRIER_ARRIVED = 1, HDY_BARRIER_PASSED = 2, HDY_BARRIER_LOST = 3 };
+typedef struct {
+    uint64_t identity;   /*  0 guard */
+    uint32_t generation; /*  8 guard; of the barrier on arrival */
+    uint32_t outcome;    /* 12 guard; HDY_BARRIER_* */
+} hdy_barrier_row;
+typedef struct {
+    hdy_party party;
+    uint64_t culprit; /* 128 guard; identity of the dead party that broke it, else 0 */
+    uint32_t parties; /* 136 creator */
+    uint32_t state;   /* 140 guard; generation << 2 | last one was lost << 1 | broken: the commit */
+    uint32_t acting;  /* 144 guard; row + 1 of the party that runs the action, else 0 */
+    uint32_t arrived; /* 148 guard; derived: rows of this generation that have arrived */
+    char pad[HDY_CACHE_LINE - 24];
+    hdy_barrier_row row[]; /* 192 */
+} hdy_barrier;
+_Static_assert(offsetof(hdy_barrier, row) == 3 * HDY_CACHE_LINE, "rows start on a cache line");
+
+/* ---- RWLock ---- */
+
+#define HDY_RW_ROWS 128u
+typedef struct {
+    uint64_t identity; /*  0 guard; 0: free, and then the counts mean nothing */
+    uint32_t reading;  /*  8 guard; read locks held: the commit of taking and giving back */
+    uint32_t queued;   /* 12 guard; threads that wait to write */
+} hdy_rw_row;
+typedef struct {
+    hdy_party party;
+    uint64_t writer;    /* 128 guard; identity of the writer, 0 when there is none: the commit */
+    uint64_t thread;    /* 136 guard; key of the writer's thread */
+    uint64_t recovered; /* 144 guard; identity of a writer that died, until another has written */
+    uint32_t reading;   /* 152 guard; derived: sum over the rows */
+    uint32_t queued;    /* 156 guard; derived: sum over the rows */
+    char pad[HDY_CACHE_LINE - 32];
+    hdy_rw_row row[HDY_RW_ROWS]; /* 192 */
+} hdy_rw;
+_Static_assert(offsetof(hdy_rw, row) == 3 * HDY_CACHE_LINE, "rows start on a cache line");
 
 #endif

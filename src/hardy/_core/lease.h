@@ -25,16 +25,16 @@ typedef struct {
     uint32_t payload_unit; /* 0: the payload is small and was copied out */
 } hdy_lease;
 
-/* How long a dead holder's lease may wait for a taker that is never idle. */
+/* How long the lease of a holder whose death nobody counted may wait for a taker that is never idle. */
 #define HDY_LEASE_SWEEP_NS (20 * HDY_NS_PER_MS)
 
-static inline hdy_slot *hdy_slot_at(hdy_queue *q, uint32_t unit, uint32_t index)
+static inline hdy_held *hdy_slot_at(hdy_queue *q, uint32_t unit, uint32_t index)
 {
     char *p = hdy_unit_at(q, unit);
-    return p ? (hdy_slot *)p + 1 + index : NULL;
+    return p ? (hdy_held *)p + 1 + index : NULL;
 }
 
-static inline int hdy_slot_lives(const hdy_state *s, const hdy_slot *slot)
+static inline int hdy_slot_lives(const hdy_state *s, const hdy_held *slot)
 {
     return slot->state != HDY_SLOT_FREE && slot->seq < s->head_seq;
 }
@@ -44,10 +44,10 @@ static inline int hdy_slot_lives(const hdy_state *s, const hdy_slot *slot)
     for (uint32_t unit = (q)->ring->lease_first, _next = 0; unit && hdy_entry(q, unit);            \
          _next = hdy_entry(q, unit)->next, unit = _next)                                           \
         for (uint32_t index = 0; index < HDY_SLOTS_IN_UNIT; index++)                               \
-            for (hdy_slot *slot = hdy_slot_at(q, unit, index); slot; slot = NULL)
+            for (hdy_held *slot = hdy_slot_at(q, unit, index); slot; slot = NULL)
 
 /* A free slot; a further table is made when there is none. NULL with *error. In the guard. */
-static inline hdy_slot *hdy_slot_find(hdy_queue *q, hdy_lease *l, int *error)
+static inline hdy_held *hdy_slot_find(hdy_queue *q, hdy_lease *l, int *error)
 {
     hdy_ring *r = q->ring;
     const hdy_state *s = hdy_current(r);
@@ -78,7 +78,7 @@ static inline hdy_slot *hdy_slot_find(hdy_queue *q, hdy_lease *l, int *error)
 }
 
 /* READY, or DEAD after too many deliveries. In the guard. */
-static inline void hdy_slot_return(hdy_ring *r, hdy_slot *slot)
+static inline void hdy_slot_return(hdy_ring *r, hdy_held *slot)
 {
     int dead = r->max_deliveries && slot->deliveries >= r->max_deliveries;
     HDY_FAILPOINT("lease.return.before_commit");
@@ -119,7 +119,7 @@ static inline uint32_t hdy_lease_sweep(hdy_queue *q)
     return returned;
 }
 
-static inline void hdy_lease_fill(hdy_lease *l, const hdy_slot *slot, char *small)
+static inline void hdy_lease_fill(hdy_lease *l, const hdy_held *slot, char *small)
 {
     l->seq = slot->seq;
     l->kind = slot->meta >> HDY_KIND_SHIFT;
@@ -136,7 +136,7 @@ static inline int hdy_lease_retake(hdy_queue *q, hdy_lease *l, uint32_t from, ch
 {
     hdy_ring *r = q->ring;
     const hdy_state *s = hdy_current(r);
-    hdy_slot *best = NULL;
+    hdy_held *best = NULL;
     HDY_EACH_SLOT(q, unit, index, slot)
     {
         if (slot->state == from && hdy_slot_lives(s, slot) && (!best || slot->seq < best->seq)) {
@@ -160,12 +160,14 @@ static inline int hdy_lease_retake(hdy_queue *q, hdy_lease *l, uint32_t from, ch
     return 0;
 }
 
-/* Takes the next message under a lease. 0, -EAGAIN (nothing there), -ENOMEM, ... In the guard. */
-static inline int hdy_lease_take(hdy_queue *q, hdy_lease *l, char *small)
+/* Takes the next message under a lease. `deaths`: how many the program counts now; a new one may be a
+ * holder's. 0, -EAGAIN (nothing there), -ENOMEM, ... In the guard. */
+static inline int hdy_lease_take(hdy_queue *q, hdy_lease *l, char *small, uint32_t deaths)
 {
     hdy_ring *r = q->ring;
     int64_t now = hdy_now_ns();
-    if (now - (int64_t)r->swept_ns > HDY_LEASE_SWEEP_NS) {
+    if (deaths != r->swept_deaths || now - (int64_t)r->swept_ns > HDY_LEASE_SWEEP_NS) {
+        r->swept_deaths = deaths;
         r->swept_ns = (uint64_t)now;
         hdy_lease_sweep(q);
     }
@@ -175,7 +177,7 @@ static inline int hdy_lease_take(hdy_queue *q, hdy_lease *l, char *small)
     int error = 0;
     if (!hdy_count(hdy_current(r)))
         return -EAGAIN;
-    hdy_slot *slot = hdy_slot_find(q, l, &error);
+    hdy_held *slot = hdy_slot_find(q, l, &error);
     if (!slot)
         return error;
     hdy_state *n = hdy_begin(r);
@@ -214,9 +216,9 @@ static inline int hdy_lease_take(hdy_queue *q, hdy_lease *l, char *small)
 }
 
 /* The slot of a lease that this process still holds; NULL: it does not. In the guard. */
-static inline hdy_slot *hdy_lease_slot(hdy_queue *q, const hdy_lease *l)
+static inline hdy_held *hdy_lease_slot(hdy_queue *q, const hdy_lease *l)
 {
-    hdy_slot *slot = hdy_slot_at(q, l->unit, l->index);
+    hdy_held *slot = hdy_slot_at(q, l->unit, l->index);
     if (!slot || slot->state != HDY_SLOT_LEASED || slot->seq != l->seq || slot->owner != hdy_self())
         return NULL;
     return slot;
@@ -227,7 +229,7 @@ static inline hdy_slot *hdy_lease_slot(hdy_queue *q, const hdy_lease *l)
 static inline int hdy_lease_ack(hdy_queue *q, const hdy_lease *l, uint32_t *hand)
 {
     hdy_ring *r = q->ring;
-    hdy_slot *slot = hdy_lease_slot(q, l);
+    hdy_held *slot = hdy_lease_slot(q, l);
     *hand = 0;
     if (!slot)
         return -ESTALE;
@@ -248,7 +250,7 @@ static inline int hdy_lease_ack(hdy_queue *q, const hdy_lease *l, uint32_t *hand
 /* The message goes to another taker. As hdy_lease_ack. `undo`: this delivery is not counted. */
 static inline int hdy_lease_nack(hdy_queue *q, const hdy_lease *l, int undo)
 {
-    hdy_slot *slot = hdy_lease_slot(q, l);
+    hdy_held *slot = hdy_lease_slot(q, l);
     if (!slot)
         return -ESTALE;
     if (undo && slot->deliveries)
@@ -262,7 +264,7 @@ static inline int hdy_lease_nack(hdy_queue *q, const hdy_lease *l, int undo)
 static inline int hdy_lease_bury(hdy_queue *q, const hdy_lease *l)
 {
     hdy_ring *r = q->ring;
-    hdy_slot *slot = hdy_lease_slot(q, l);
+    hdy_held *slot = hdy_lease_slot(q, l);
     if (!slot)
         return -ESTALE;
     if (r->leased == r->dead + 1)

@@ -21,12 +21,14 @@
 #include "board.h"
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define HDY_P_PIDFD 3
 #define HDY_TOKEN_PARENT UINT64_MAX
+#define HDY_TOKEN_BELL (UINT64_MAX - 1)
 #define HDY_STACK_BYTES (256u << 10)
 /* How long a dead process's status may be on its way from the forkserver. */
 #define HDY_CHANNEL_WAIT_MS 200
@@ -48,7 +50,7 @@ static struct {
     pthread_t thread;
     int running;  /* the thread watches */
     int joinable; /* it has run; its end is not yet taken notice of */
-    int epoll;
+    int epoll, bell;  /* both live as long as the thread; the bell says: nothing is left to watch */
     uint32_t watched; /* entries that run */
     uint32_t capacity, generation;
     hdy_entry *entry;
@@ -57,7 +59,7 @@ static struct {
     int watch_parent; /* end with it */
     int arm_error;
     hdy_board *(*board)(void);
-} hdy_line = {.mutex = PTHREAD_MUTEX_INITIALIZER, .epoll = -1, .self_fd = -1, .parent_fd = -1};
+} hdy_line = {.mutex = PTHREAD_MUTEX_INITIALIZER, .epoll = -1, .bell = -1, .self_fd = -1, .parent_fd = -1};
 
 /* What the thread that forks tells its child. */
 static __thread struct {
@@ -159,6 +161,14 @@ static inline hdy_entry *hdy_entry_of(uint64_t token)
     return e->used && e->generation == (uint32_t)(token >> 32) ? e : NULL;
 }
 
+/* With the mutex. The thread may sleep on what it need not watch any more. */
+static inline void hdy_line_watch_less(void)
+{
+    uint64_t one = 1;
+    if (--hdy_line.watched == 0 && write(hdy_line.bell, &one, sizeof one) < 0)
+        return; /* the program closed it: then the epoll is gone too */
+}
+
 /* With the mutex. The one place where a death is taken notice of. */
 static inline int hdy_line_look(hdy_entry *e)
 {
@@ -168,7 +178,7 @@ static inline int hdy_line_look(hdy_entry *e)
     if (status == HDY_STATUS_NONE)
         return status;
     epoll_ctl(hdy_line.epoll, EPOLL_CTL_DEL, e->pidfd, NULL);
-    hdy_line.watched--;
+    hdy_line_watch_less();
     if (e->channel >= 0)
         close(e->channel);
     e->channel = -1;
@@ -182,6 +192,15 @@ static inline int hdy_line_look(hdy_entry *e)
         e->used = 0;
     }
     return status;
+}
+
+static inline void hdy_line_close(void)
+{
+    if (hdy_line.epoll >= 0)
+        close(hdy_line.epoll);
+    if (hdy_line.bell >= 0)
+        close(hdy_line.bell);
+    hdy_line.epoll = hdy_line.bell = -1;
 }
 
 static void *hdy_line_main(void *unused)
@@ -201,6 +220,9 @@ static void *hdy_line_main(void *unused)
                 kill(getpid(), SIGKILL);
             }
             pthread_mutex_lock(&hdy_line.mutex);
+            uint64_t rings;
+            if (event[i].data.u64 == HDY_TOKEN_BELL && read(hdy_line.bell, &rings, sizeof rings) < 0)
+                stuck = 1;
             hdy_entry *e = hdy_entry_of(event[i].data.u64);
             if (e && hdy_line_look(e) == HDY_STATUS_NONE)
                 stuck = 1;
@@ -212,9 +234,9 @@ static void *hdy_line_main(void *unused)
         }
         pthread_mutex_lock(&hdy_line.mutex);
         if (broken || (hdy_line.watched == 0 && !hdy_line.watch_parent)) {
-            if (!broken)
-                close(hdy_line.epoll);
-            hdy_line.epoll = -1;
+            if (broken) /* the numbers may be somebody else's by now */
+                hdy_line.epoll = hdy_line.bell = -1;
+            hdy_line_close();
             hdy_line.running = 0;
             pthread_mutex_unlock(&hdy_line.mutex);
             return NULL;
@@ -266,20 +288,21 @@ static inline int hdy_line_open(void)
 {
     if (hdy_line.epoll >= 0)
         return 0;
-    int fd = hdy_raise_fd(epoll_create1(EPOLL_CLOEXEC));
-    if (fd < 0)
-        return fd;
-    hdy_line.epoll = fd;
-    return 0;
+    int epoll = hdy_raise_fd(epoll_create1(EPOLL_CLOEXEC));
+    int bell = epoll < 0 ? epoll : hdy_raise_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    hdy_line.epoll = epoll < 0 ? -1 : epoll;
+    hdy_line.bell = bell < 0 ? -1 : bell;
+    int r = bell < 0 ? bell : hdy_line_watch(bell, HDY_TOKEN_BELL);
+    if (r < 0)
+        hdy_line_close();
+    return r;
 }
 
 /* With the mutex. Undoes a start of the thread that failed half-way. */
 static inline int hdy_line_settle(int r)
 {
-    if (r < 0 && !hdy_line.running && hdy_line.epoll >= 0) {
-        close(hdy_line.epoll);
-        hdy_line.epoll = -1;
-    }
+    if (r < 0 && !hdy_line.running)
+        hdy_line_close();
     return r;
 }
 
@@ -322,7 +345,7 @@ static inline int hdy_line_add(int pidfd, uint64_t identity, int channel, int sl
         if (r == 0)
             r = hdy_line_start_thread();
         if (r < 0) {
-            hdy_line.watched--;
+            hdy_line_watch_less();
             epoll_ctl(hdy_line.epoll, EPOLL_CTL_DEL, pidfd, NULL);
             e->used = 0;
         }
@@ -416,9 +439,7 @@ static void hdy_line_after_fork(void)
     pthread_mutex_init(&hdy_line.mutex, NULL);
     int parent_fd = hdy_line.self_fd;
     hdy_line.self_fd = -1;
-    if (hdy_line.epoll >= 0)
-        close(hdy_line.epoll);
-    hdy_line.epoll = -1;
+    hdy_line_close();
     hdy_line.running = hdy_line.joinable = hdy_line.arm_error = 0;
     if (hdy_line.parent_fd >= 0)
         close(hdy_line.parent_fd);

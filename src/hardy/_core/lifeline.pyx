@@ -25,8 +25,10 @@ cdef extern from "lifeline.h":
     }
     static int hdy_poll_slice(int fd, int64_t deadline_ns)
     {
-        int64_t left_ms = deadline_ns == HDY_FOREVER ? 1000 : (deadline_ns - hdy_now_ns() + 999999) / HDY_NS_PER_MS;
         struct pollfd p = {fd, POLLIN, 0};
+        int64_t left_ms = 1000;
+        if (deadline_ns != HDY_FOREVER)
+            left_ms = (deadline_ns - hdy_now_ns() + HDY_NS_PER_MS - 1) / HDY_NS_PER_MS;
         int r = poll(&p, 1, left_ms > 1000 ? 1000 : left_ms < 0 ? 0 : (int)left_ms);
         return r < 0 ? (errno == EINTR ? 0 : -errno) : r;
     }
@@ -67,9 +69,9 @@ cdef int _raise_pidfd(int negative_errno, str doing) except -1:
     if -negative_errno in (_errno.ENOSYS, _errno.EPERM):
         raise OSError(
             -negative_errno,
-            f"{doing}: this system has no pidfd_open(2), or forbids it ({_os.strerror(-negative_errno)}). hardy "
-            "judges life and death by pidfds only: it needs Linux 5.4, and a seccomp profile that allows pidfd_open, "
-            "pidfd_send_signal and waitid (Docker 20.10 and later do). No process was started"
+            f"{doing}: this system has no pidfd_open(2), or forbids it ({_os.strerror(-negative_errno)}). "
+            "hardy judges life and death by pidfds only: it needs Linux 5.4, and a seccomp profile that allows "
+            "pidfd_open, pidfd_send_signal and waitid (Docker has it since 20.10). No process was started"
         )
     return raise_errno(negative_errno, doing)
 
@@ -113,7 +115,7 @@ cdef class Child:
         if status == HDY_STATUS_NONE:
             return None
         if status == HDY_STATUS_UNKNOWN:
-            raise ChildProcessError(_errno.ECHILD, f"process {self.pid} has ended, and how was told to somebody else")
+            raise ChildProcessError(_errno.ECHILD, f"how process {self.pid} ended was told to somebody else")
         return status
 
     def send_signal(self, number: int) -> None:
@@ -183,18 +185,20 @@ def watch(pid: int, slot: int, channel: int = -1, ours: bool = True) -> Child:
     return child
 
 
-def arm(parent_pidfd: int, outlives: bool, by_thread: bool, slot: int) -> None:
+def announce(slot: int) -> None:
+    """In a new child: put itself into its place on the board, should the parent not have come to it."""
+    board.hdy_board_set_identity(board.current(), slot, runtime.hdy_self())
+
+
+def arm(parent_pidfd: int, outlives: bool, by_thread: bool) -> None:
     """In a new child that was not forked by hardy: end with the parent. Takes the pidfd over.
 
     Args:
         parent_pidfd: the parent's own pidfd.
         outlives: whether it was told to outlive its parent.
         by_thread: whether it was started by the parent's main thread.
-        slot: its place on the board, or -1.
     """
-    cdef int r
-    board.hdy_board_set_identity(board.current(), slot, runtime.hdy_self())
-    r = hdy_line_arm(parent_pidfd, outlives, by_thread)
+    cdef int r = hdy_line_arm(parent_pidfd, outlives, by_thread)
     if r < 0:
         raise_errno(r, "watching the parent process")
 
@@ -211,7 +215,7 @@ def parent_pidfd() -> int:
 
 
 def thread_count() -> int:
-    """How many native threads of this process are the lifeline's: 1 while there is something to watch, else 0."""
+    """How many native threads the lifeline has: 1 while there is something to watch, else 0."""
     return hdy_line_threads()
 
 

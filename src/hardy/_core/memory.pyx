@@ -20,7 +20,7 @@ import weakref as _weakref
 import fcntl as _fcntl
 
 from hardy._core cimport runtime
-from hardy._core.runtime cimport hdy_runtime, hdy_rt, hdy_self, raise_errno
+from hardy._core.runtime cimport hdy_rt, hdy_self, raise_errno
 from hardy.errors import AttachError, ForeignHandle
 
 cdef extern from "layout.h":
@@ -149,15 +149,17 @@ def attach(fd: int, uid: bytes, kind: int) -> Segment:
             if existing is not None:
                 return existing
             data = _os.pread(owned, sizeof(hdy_head), 0)
-            if len(data) < sizeof(hdy_head):
+            if len(data) < <Py_ssize_t>sizeof(hdy_head):
                 raise AttachError("the descriptor that came with the handle is of no hardy object")
             raw = data
             memcpy(&head, raw, sizeof(hdy_head))
             if head.magic != HDY_MAGIC or head.kind != <unsigned int>kind or data[16:32] != uid:
-                raise AttachError(f"the descriptor that came with the handle is not of the {_KIND_NAMES[kind]} it names")
+                raise AttachError(
+                    f"the descriptor that came with the handle is not of the {_KIND_NAMES[kind]} it names"
+                )
             if head.version != HDY_LAYOUT_VERSION:
                 raise ForeignHandle(
-                    f"this {_KIND_NAMES[kind]} was made by a hardy with memory layout {head.version}, and this one has "
+                    f"this {_KIND_NAMES[kind]} was made by a hardy with memory layout {head.version}, this one has "
                     f"layout {HDY_LAYOUT_VERSION}; use one version of hardy for all processes of a program"
                 )
             if head.map_bytes < sizeof(hdy_head) or head.map_bytes > _os.fstat(owned).st_size:

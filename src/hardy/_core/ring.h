@@ -16,27 +16,8 @@
 #define HDY_RING_H
 
 #include "heap.h"
+#include "message.h"
 #include <limits.h>
-#include <sys/uio.h>
-
-/* One message on its way in. */
-typedef struct {
-    uint32_t kind;
-    uint64_t size;
-    const struct iovec *parts;
-    int nparts;
-    uint32_t unit; /* large: its extents, filled, in this process's hand */
-} hdy_message;
-
-/* One message on its way out. */
-typedef struct {
-    uint32_t kind;
-    uint32_t pid;
-    uint64_t size;
-    char *small;   /* room for HDY_INLINE_MAX bytes */
-    uint64_t room; /* large: the size that the caller has made room for */
-    uint32_t unit; /* large: its extents, in this process's hand (0: the message is in `small`) */
-} hdy_got;
 
 /* Blocks emptied by one operation, freed after its commit. */
 #define HDY_EMPTIED 8

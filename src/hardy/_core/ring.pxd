@@ -3,7 +3,7 @@ from libc.stdint cimport uint64_t
 
 from hardy._core.runtime cimport hdy_runtime
 from hardy._core.memory cimport Segment, hdy_head
-from hardy._core.codec cimport encoding, iovec
+from hardy._core.batch cimport hdy_got, hdy_message
 
 cdef extern from "repair.h":
     """
@@ -19,7 +19,9 @@ cdef extern from "repair.h":
     {
         uint32_t units = hdy_chain_units(q, unit);
         uint64_t keep = 4ull * units > HDY_RETAIN_MOST ? HDY_RETAIN_MOST : 4ull * units;
-        int resident = hdy_load_relaxed(&q->ring->retained) + units <= (keep > HDY_RETAIN_UNITS ? keep : HDY_RETAIN_UNITS);
+        if (keep < HDY_RETAIN_UNITS)
+            keep = HDY_RETAIN_UNITS;
+        int resident = hdy_load_relaxed(&q->ring->retained) + units <= keep;
         if (!resident)
             for (uint32_t u = unit; u; u = hdy_entry(q, u)->next)
                 hdy_punch(q, u, hdy_entry(q, u)->n);
@@ -62,18 +64,6 @@ cdef extern from "repair.h":
         char **arena
         int fd
         unsigned int forks, user, user_flags
-    ctypedef struct hdy_message:
-        unsigned int kind
-        unsigned long long size
-        iovec *parts
-        int nparts
-        unsigned int unit
-    ctypedef struct hdy_got:
-        unsigned int kind, pid
-        unsigned long long size
-        char *small
-        unsigned long long room
-        unsigned int unit
     ctypedef struct hdy_user:
         unsigned long long identity
         unsigned int flags, waiting
@@ -102,17 +92,21 @@ cdef extern from "repair.h":
     bint hdy_is_full(hdy_ring *, hdy_state *, unsigned long long) noexcept nogil
     unsigned int hdy_ask(unsigned int *, unsigned int *) noexcept nogil
     void hdy_wake_all(unsigned int *, unsigned int *) noexcept nogil
-    int hdy_futex_wait(unsigned int *, unsigned int, long long) noexcept nogil
+    int hdy_futex_wait_either(unsigned int *, unsigned int, unsigned int *, unsigned int, long long) noexcept nogil
     hdy_user *hdy_users(hdy_ring *) noexcept nogil
     hdy_user *hdy_user_own(hdy_queue *) noexcept nogil
+    hdy_user *hdy_user_of(hdy_queue *, unsigned long long) noexcept nogil
     int hdy_ring_task_done(hdy_queue *) noexcept nogil
     unsigned int hdy_ring_write_off(hdy_queue *, uint64_t *) noexcept nogil
-    int hdy_lease_take(hdy_queue *, hdy_lease *, char *) noexcept nogil
+    int hdy_lease_take(hdy_queue *, hdy_lease *, char *, unsigned int) noexcept nogil
     int hdy_lease_retake(hdy_queue *, hdy_lease *, unsigned int, char *) noexcept nogil
     unsigned int hdy_lease_sweep(hdy_queue *) noexcept nogil
     int hdy_lease_ack(hdy_queue *, hdy_lease *, unsigned int *) noexcept nogil
     int hdy_lease_nack(hdy_queue *, hdy_lease *, int) noexcept nogil
     int hdy_lease_bury(hdy_queue *, hdy_lease *) noexcept nogil
+
+# How many deaths of the program's processes were recorded; read it before the look after which to sleep.
+cdef unsigned int count_deaths() noexcept nogil
 
 # Raises for a negative errno of a queue's operation.
 cdef int check_rc(int rc) except -1
@@ -127,33 +121,12 @@ cdef class Ring:
     cdef int _setup(self, Segment segment, object codec) except -1
     cdef int _enter(self, long long deadline) except -2
     cdef int _enter_surely(self) except -1
-    cdef int _sleep(self, unsigned int *word, unsigned int seen, long long deadline, int turn) except -1
-    cdef int _push(self, hdy_message *m, int count, int *done, bint block, long long deadline) except -2
-    cdef int _push_large(self, hdy_message *m, bint block, long long deadline) except -2
-    cdef int _wait_space(self, unsigned long long size, bint block, long long deadline) except -2
-    cdef int _writable(self, unsigned long long size) except -1
+    cdef int _sleep(
+        self, unsigned int *word, unsigned int seen, unsigned int deaths, long long deadline, int turn
+    ) except -1
     cdef int _note(self, unsigned int flag) except -1
-    cdef int _put_encoded(self, encoding *e, bint block, long long deadline) except -1
-    cdef int _flush(self, _Batch batch, long long deadline) except -1
-    cdef int _pull(self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline) except -2
-    cdef int _at_end_of_stream(self) except -1
+    cdef int _at_end_of_stream(self, bint eager) except -1
+    cdef object _end(self)
     cdef int _tidy(self) except -1
     cdef int _waits(self, int change) except -1
-    cdef object _decoded(self, unsigned int kind, unsigned int pid, const char *p, Py_ssize_t n, object owner)
     cdef hdy_state _look(self) except *
-
-cdef class _Batch:
-    # Small messages on their way into one put.
-    cdef hdy_message messages[128]
-    cdef iovec parts[128]
-    cdef char *bytes
-    cdef size_t used
-    cdef int count
-    cdef Py_ssize_t total
-    cdef bint fits(self, size_t size) noexcept
-    cdef void add(self, encoding *e) noexcept
-
-cdef class _Basket:
-    # Messages that came out of one get.
-    cdef hdy_got got[128]
-    cdef char *bytes

@@ -22,6 +22,11 @@ cdef extern from "layout_sync.h":
         HDY_SYNC_BARRIER
         HDY_SYNC_RWLOCK
 
+cdef extern from "sync_lock.h":
+    ctypedef struct hdy_known:
+        uint64_t identity
+        int64_t at_ns
+
 # The first slice of a wait, in nanoseconds; sleep_slice doubles it up to its limit.
 cdef enum:
     FIRST_SLICE_NS = 10_000_000
@@ -44,6 +49,7 @@ cdef class SyncCell:
 
 cdef class LockCell(SyncCell):
     cdef hdy_lock *at
+    cdef hdy_known known
     cdef bint contend(self, bint block, int64_t deadline) except -1
     # For Condition: gives the lock up however often it is held, and takes it back as often.
     cdef uint32_t let_go(self) except? 0

@@ -8,8 +8,8 @@ from libc.stdint cimport int64_t, uint32_t, uint64_t
 from hardy._core cimport runtime
 from hardy._core.runtime import _declare
 from hardy._core.memory cimport Cell, allocate_cell
-from hardy._core.runtime cimport hdy_rt, hdy_self, hdy_alive, hdy_now_ns, deadline_ns, HDY_FOREVER
-from hardy.errors import AttachError, ForeignHandle
+from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_now_ns, hdy_rt, hdy_self
+from hardy.errors import AttachError, ForeignHandle, OwnerDied
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
@@ -22,6 +22,7 @@ cdef extern from "sync_lock.h":
     const uint64_t HDY_CONTENDED
     const uint32_t HDY_EVENT_SET
     uint64_t hdy_owner_identity(uint64_t word) noexcept nogil
+    bint hdy_alive_still(uint64_t identity, hdy_known *known) noexcept nogil
     uint32_t *hdy_low_half(uint64_t *word) noexcept nogil
     bint hdy_lock_take(hdy_lock *l, uint64_t contended) noexcept nogil
     bint hdy_lock_mark(hdy_lock *l, uint64_t *seen) noexcept nogil
@@ -151,12 +152,20 @@ cdef class LockCell(SyncCell):
             last = not block or (deadline != HDY_FOREVER and hdy_now_ns() >= deadline)
             if look or last:
                 with nogil:
-                    alive = hdy_alive(hdy_owner_identity(seen))
+                    alive = hdy_alive_still(hdy_owner_identity(seen), &self.known)
                 if not alive:
-                    if hdy_lock_take_over(self.at, seen):
+                    if not hdy_lock_take_over(self.at, seen):
+                        continue
+                    try:
                         self._owner_died(hdy_owner_identity(seen))
-                        return True
-                    continue
+                    except OwnerDied:
+                        raise
+                    except BaseException:
+                        # A filter made an error of the warning: the caller will not think that it
+                        # holds the lock, and the next acquirer must be told in its place.
+                        hdy_lock_give_back(self.at, hdy_owner_identity(seen))
+                        raise
+                    return True
                 if last:
                     return False
             if not hdy_lock_mark(self.at, &seen):
@@ -209,10 +218,6 @@ cdef class LockCell(SyncCell):
 
     def _owner_died(self, identity: int) -> None:
         """Called when the lock was taken from a dead process; the lock is held."""
-
-    def _give_back(self, identity: int) -> bool:
-        """Undo a take-over: the next acquirer takes the lock from the dead one again."""
-        return hdy_lock_give_back(self.at, identity)
 
     def _is_mine(self) -> bool:
         """Whether this thread holds the lock."""

@@ -60,4 +60,15 @@ static inline void hdy_party_wake_all(hdy_party *p)
     hdy_party_wake(p, INT32_MAX);
 }
 
+/* Whether this waiter should look for the dead: one of all waiters does, now and then. */
+#define HDY_SWEEP_EVERY_NS (8 * HDY_NS_PER_MS)
+static inline int hdy_party_should_sweep(hdy_party *p)
+{
+    int64_t now = hdy_now_ns();
+    if (now - hdy_load_relaxed(&p->swept_ns) < HDY_SWEEP_EVERY_NS)
+        return 0;
+    __atomic_store_n(&p->swept_ns, now, __ATOMIC_RELAXED);
+    return 1;
+}
+
 #endif

@@ -23,3 +23,5 @@ cdef class PartyCell(SyncCell):
     # What the operation returned (see hdy_op), or -ETIMEDOUT when the guard could not be had by the
     # deadline. Raises only when nothing was done.
     cdef int run(self, hdy_op op, hdy_call *call, int64_t deadline) except? -1
+    # The same for what must not be left half done: a signal handler's exception is raised afterwards.
+    cdef int finish(self, hdy_op op, hdy_call *call) except? -1

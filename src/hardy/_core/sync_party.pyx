@@ -1,14 +1,14 @@
-# Semaphore, and what all objects with a table of processes share.
-from libc.errno cimport EBUSY, ERANGE, ETIMEDOUT
+# Semaphore and RWLock, and what all objects with a table of processes share.
+from libc.errno cimport EBUSY, EPERM, ERANGE, ETIMEDOUT
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
-from libc.string cimport memset
+from threading import get_ident
 
 from hardy._core cimport runtime
 from hardy._core.memory cimport Cell
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_now_ns, hdy_rt
 from hardy._core.runtime import _declare
-from hardy._core.sync cimport FIRST_SLICE_NS, HDY_SYNC_SEMAPHORE, SyncCell, sleep_slice
-from hardy.errors import AttachError
+from hardy._core.sync cimport FIRST_SLICE_NS, HDY_SYNC_RWLOCK, HDY_SYNC_SEMAPHORE, SyncCell, sleep_slice
+from hardy.errors import AttachError, OwnerDied
 
 cdef extern from "Python.h":
     int PyErr_CheckSignals() except -1
@@ -23,6 +23,7 @@ cdef extern from "sync_sem.h":
     """
     ctypedef struct hdy_sem:
         int32_t bound
+    bint hdy_party_should_sweep(hdy_party *p) noexcept nogil
     int hdy_party_run(hdy_party *p, hdy_repair repair, hdy_op op, hdy_call *call, bint patient) noexcept nogil
     int hdy_sem_start(hdy_sem *s, int32_t value, int32_t bound) noexcept nogil
     void hdy_sem_repair(void *object) noexcept nogil
@@ -37,6 +38,27 @@ cdef extern from "sync_sem.h":
     void hdy_sem_slept() noexcept nogil
     size_t hdy_fp_count() noexcept nogil
     const char *hdy_fp_name(size_t i) noexcept nogil
+
+cdef extern from "sync_rw.h":
+    """
+    static inline void hdy_rw_slept(void) { HDY_FAILPOINT("rwlock.wait.after_sleep"); }
+    static inline void hdy_rw_sleeps(void) { HDY_FAILPOINT("rwlock.wait.before_sleep"); }
+    """
+    ctypedef struct hdy_rw:
+        uint64_t recovered
+    const uint32_t HDY_RW_ROWS
+    int hdy_rw_start(hdy_rw *w) noexcept nogil
+    void hdy_rw_repair(void *object) noexcept nogil
+    int hdy_rw_read(void *object, hdy_call *call) noexcept nogil
+    int hdy_rw_read_end(void *object, hdy_call *call) noexcept nogil
+    int hdy_rw_write(void *object, hdy_call *call) noexcept nogil
+    int hdy_rw_write_end(void *object, hdy_call *call) noexcept nogil
+    int hdy_rw_give_up(void *object, hdy_call *call) noexcept nogil
+    int hdy_rw_bury(void *object, hdy_call *call) noexcept nogil
+    int hdy_rw_look(void *object, hdy_call *call) noexcept nogil
+    bint hdy_rw_find_dead(hdy_rw *w, hdy_call *call) noexcept nogil
+    void hdy_rw_sleeps() noexcept nogil
+    void hdy_rw_slept() noexcept nogil
 
 hdy_rt = runtime.shared()
 
@@ -63,6 +85,21 @@ cdef class PartyCell(SyncCell):
                 return -ETIMEDOUT
         if r == -ENOTRECOVERABLE:
             raise AttachError(f"this {type(self).__name__} is corrupt: its guard cannot be recovered")
+        return r
+
+    cdef int finish(self, hdy_op op, hdy_call *call) except? -1:
+        interrupt = None
+        cdef int r
+        while True:
+            try:
+                r = self.run(op, call, HDY_FOREVER)
+                break
+            except AttachError:
+                raise
+            except BaseException as error:
+                interrupt = error
+        if interrupt is not None:
+            raise interrupt
         return r
 
 
@@ -122,7 +159,7 @@ cdef class SemaphoreCell(PartyCell):
             if r == -ETIMEDOUT:
                 return False
             over = not block or (deadline != HDY_FOREVER and hdy_now_ns() >= deadline)
-            if (look or over) and self._sweep() > 0:
+            if (over or (look and hdy_party_should_sweep(self.party))) and self._sweep() > 0:
                 continue
             if over:
                 return False
@@ -193,6 +230,195 @@ cdef class SemaphoreCell(PartyCell):
     def _is_zero(self) -> bool:
         """Whether no permit is free."""
         return self.get_value() == 0
+
+
+cdef class RWLockCell(PartyCell):
+    """Many readers or one writer."""
+
+    cdef hdy_rw *at
+    # thread -> read locks that it holds; of the process that counted `depth_forks`
+    cdef dict depth
+    cdef uint32_t depth_forks
+
+    def _create(self, name: str | None) -> None:
+        """Make a new lock in shared memory."""
+        self.make(HDY_SYNC_RWLOCK, sizeof(hdy_rw))
+        self._bind()
+        if hdy_rw_start(self.at) != 0:
+            raise MemoryError("creating an RWLock: pthread_mutex_init failed")
+        self.name = name
+
+    def _adopt(self, cell: Cell, name: str | None) -> None:
+        """Become a handle of the lock in `cell`."""
+        self.take(cell, HDY_SYNC_RWLOCK, sizeof(hdy_rw))
+        self._bind()
+        self.name = name
+
+    cdef int _bind(self) except -1:
+        self.at = <hdy_rw *>self.cell.at
+        self.party = <hdy_party *>self.cell.at
+        self.repair = hdy_rw_repair
+        self.depth = {}
+        self.depth_forks = hdy_rt.forks
+        return 0
+
+    cdef dict _depths(self):
+        # The child of a fork reads nothing, whatever its parent read.
+        if self.depth_forks != hdy_rt.forks:
+            self.depth = {}
+            self.depth_forks = hdy_rt.forks
+        return self.depth
+
+    def acquire_read(self, bint block=True, timeout=None) -> bool:
+        """True once this thread may read, together with other readers.
+
+        Args:
+            block: whether to wait while somebody writes, or waits to write.
+            timeout: seconds to wait at the most; None waits without end, a negative number not at all.
+
+        Returns:
+            Whether the read lock is held now.
+
+        If a process dies here: its read locks are given back.
+        """
+        cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
+        cdef int depth = self._depths().get(get_ident(), 0)
+        cdef hdy_call call
+        call.ticket = 0
+        call.number = 1 if depth else 0
+        if not self._wait(hdy_rw_read, &call, block, deadline):
+            return False
+        self._depths()[get_ident()] = depth + 1
+        if call.identity:
+            self._writer_died(call.identity, False)
+        return True
+
+    def release_read(self) -> None:
+        """Give one read lock back.
+
+        Raises:
+            ValueError: this process holds none.
+        """
+        cdef hdy_call call
+        if self.run(hdy_rw_read_end, &call, HDY_FOREVER) == -EPERM:
+            raise ValueError("read lock released too many times: this process holds none")
+        depths = self._depths()
+        if depths.get(get_ident(), 0) > 1:
+            depths[get_ident()] -= 1
+        else:
+            depths.pop(get_ident(), None)
+
+    def acquire_write(self, bint block=True, timeout=None) -> bool:
+        """True once this thread may write, and nobody else may read or write.
+
+        Args:
+            block: whether to wait for those who read or write now. New readers wait meanwhile.
+            timeout: seconds to wait at the most; None waits without end, a negative number not at all.
+
+        Returns:
+            Whether the write lock is held now.
+
+        Raises:
+            RuntimeError: this thread reads or writes already, and would wait for itself.
+
+        If a process dies here: the lock goes to the next acquirer, who finds `recovered` set.
+        """
+        cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
+        cdef hdy_call call
+        cdef bint held = False
+        self.run(hdy_rw_look, &call, HDY_FOREVER)
+        if call.ticket or self._depths().get(get_ident(), 0):
+            raise RuntimeError(
+                "this thread holds the lock already, and would wait for itself; release it before acquire_write()"
+            )
+        call.ticket = 0
+        try:
+            held = self._wait(hdy_rw_write, &call, block, deadline)
+        finally:
+            if not held and call.ticket:
+                self.finish(hdy_rw_give_up, &call)
+        if held and call.identity:
+            self._writer_died(call.identity, True)
+        return held
+
+    def release_write(self) -> None:
+        """Give the write lock up.
+
+        Raises:
+            ValueError: this process does not hold it.
+        """
+        self._end_write(False)
+
+    cdef int _end_write(self, bint keep_recovered) except -1:
+        cdef hdy_call call
+        call.number = keep_recovered
+        if self.run(hdy_rw_write_end, &call, HDY_FOREVER) == -EPERM:
+            raise ValueError("write lock released too many times: this process does not hold it")
+        return 0
+
+    cdef bint _wait(self, hdy_op op, hdy_call *call, bint block, int64_t deadline) except -1:
+        cdef int64_t slice_ns = FIRST_SLICE_NS
+        cdef bint over, look = False
+        cdef int number = call.number, r
+        while True:
+            call.number = number
+            r = self.run(op, call, deadline if block else 0)
+            if r == 0:
+                return True
+            if r == -ETIMEDOUT:
+                return False
+            over = not block or (deadline != HDY_FOREVER and hdy_now_ns() >= deadline)
+            if (over or (look and hdy_party_should_sweep(self.party))) and self._sweep():
+                continue
+            if over:
+                return False
+            hdy_rw_sleeps()
+            look = sleep_slice(&self.party.turn, call.turn, deadline, &slice_ns)
+            hdy_rw_slept()
+
+    cdef bint _sweep(self) except -1:
+        """Takes back what the dead hold; whether there was anything."""
+        cdef hdy_call call
+        cdef bint dead, any_dead = False
+        while True:
+            with nogil:
+                dead = hdy_rw_find_dead(self.at, &call)
+            if not dead:
+                return any_dead
+            any_dead = True
+            self.run(hdy_rw_bury, &call, HDY_FOREVER)
+
+    def _writer_died(self, uint64_t identity, bint writing) -> None:
+        try:
+            self._owner_died(identity)
+        except OwnerDied:
+            raise
+        except BaseException:
+            # A filter made an error of the warning: the caller will not think that it holds the lock.
+            if writing:
+                self._end_write(True)
+            else:
+                self.release_read()
+            raise
+
+    def _owner_died(self, identity: int) -> None:
+        """Called when a writer has died; the lock is held."""
+
+    @property
+    def recovered(self) -> bool:
+        """Whether a writer died, and none has written since."""
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        return self.at.recovered != 0
+
+    def _state(self) -> tuple[int, int]:
+        """Identity of the writer, or 0, and how many read locks are held; the dead not counted."""
+        cdef hdy_call call
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        self._sweep()
+        self.run(hdy_rw_look, &call, HDY_FOREVER)
+        return call.identity, call.number
 
 
 _declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])

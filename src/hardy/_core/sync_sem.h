@@ -37,7 +37,7 @@ static inline hdy_sem_row *hdy_sem_row_of(hdy_sem *s, hdy_call *call, int make)
     if (HDY_LIKELY(call->row < HDY_SEM_ROWS && s->row[call->row].identity == me))
         return &s->row[call->row];
     uint32_t spare = HDY_SEM_ROWS;
-    for (uint32_t i = 0; i < s->party.rows; i++) {
+    for (uint32_t i = 0; i < s->party.rows && i < HDY_SEM_ROWS; i++) {
         if (s->row[i].identity == me) {
             call->row = i;
             return &s->row[i];
@@ -137,7 +137,7 @@ static inline int hdy_sem_find_dead(hdy_sem *s, uint32_t from, uint64_t *identit
     uint32_t rows = hdy_load(&s->party.rows);
     for (uint32_t i = from; i < rows && i < HDY_SEM_ROWS; i++) {
         *identity = hdy_load(&s->row[i].identity);
-        if (*identity && !hdy_alive(*identity))
+        if (*identity && hdy_load(&s->row[i].held) && !hdy_alive(*identity))
             return (int)i;
     }
     return -1;

@@ -5,10 +5,11 @@ from libc.errno cimport EAGAIN, ESTALE
 from queue import Empty
 
 from hardy._core cimport runtime
-from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
+from hardy._core.runtime cimport deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
 from hardy._core.codec cimport wants_bytearray
+from hardy._core.channel cimport Channel
 from hardy._core.ring cimport *
-from hardy._core.ring cimport check_rc
+from hardy._core.ring cimport check_rc, count_deaths
 from hardy._core.runtime import _declare
 from hardy.errors import CannotUnpickle, Closed, LeaseLost
 
@@ -43,17 +44,18 @@ cdef class Hold:
         return self.open
 
 
-cdef class LeaseRing(Ring):
+cdef class LeaseRing(Channel):
     """A queue whose messages are taken under leases."""
 
     cdef int _hold(self, Hold h, char *small, unsigned int from_state, bint block, long long deadline) except -2:
         # 0: h holds a message; -1: there was none.
         cdef int rc, turn = 0, idle
-        cdef unsigned int seen = 0
+        cdef unsigned int seen = 0, deaths
         cdef bint waiting = False
         cdef long long patience = deadline if block else hdy_now_ns() + 1000000000LL
         try:
             while True:
+                deaths = count_deaths()
                 if self._enter(patience):
                     return -1
                 if from_state == HDY_SLOT_DEAD:
@@ -61,7 +63,7 @@ cdef class LeaseRing(Ring):
                 else:
                     if turn:
                         hdy_lease_sweep(&self.q)
-                    rc = hdy_lease_take(&self.q, &h.lease, small)
+                    rc = hdy_lease_take(&self.q, &h.lease, small, deaths)
                 if rc == -EAGAIN and block:
                     seen = hdy_ask(&self.q.ring.items_asked, &self.q.ring.items_seq)
                 hdy_leave(&self.q)
@@ -77,9 +79,9 @@ cdef class LeaseRing(Ring):
                     if not waiting:
                         waiting = True
                         self._waits(1)
-                    if self._at_end_of_stream():
-                        raise Closed(f"{self!r} is at its end: it is empty, and everyone who could put has closed it or ended")
-                idle = self._sleep(&self.q.ring.items_seq, seen, deadline, turn)
+                    if self._at_end_of_stream(True):
+                        raise self._end()
+                idle = self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, turn)
                 if idle and turn >= 2:
                     self._tidy()
                 turn += 1
@@ -159,3 +161,24 @@ cdef class LeaseRing(Ring):
         cdef unsigned int leased = self.q.ring.leased, ready = self.q.ring.ready, dead = self.q.ring.dead
         hdy_leave(&self.q)
         return leased - ready - dead, ready, dead
+
+    def _join(self, timeout):
+        """Whether every message was acknowledged, or is a dead letter, in time."""
+        cdef long long deadline = deadline_ns(timeout)
+        cdef int turn = 0
+        cdef unsigned int seen, deaths
+        cdef bint over
+        cdef hdy_ring *r = self.q.ring
+        self.segment.check()
+        while True:
+            deaths = count_deaths()
+            self._enter_surely()
+            if turn:
+                hdy_lease_sweep(&self.q)
+            over = hdy_count(hdy_current(r)) == 0 and r.leased == r.dead
+            seen = hdy_ask(&r.done_asked, &r.done_seq)
+            hdy_leave(&self.q)
+            if over or hdy_now_ns() >= deadline:
+                return bool(over)
+            self._sleep(&r.done_seq, seen, deaths, deadline, turn)
+            turn += 1

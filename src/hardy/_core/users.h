@@ -1,4 +1,5 @@
-/* Who uses a queue: one entry a process, claimed at its first put, get or close; in the guard.
+/* Who uses a queue: one entry a process, claimed at its first put, get or close, or by
+ * the parent that gives it the queue; in the guard.
  *
  * Entries answer two questions that only matter after somebody closed or died: can anybody still
  * put (the end of the stream, as of a pipe whose writers have all closed), and which dead process
@@ -35,18 +36,13 @@ static inline void hdy_user_settle(hdy_ring *r)
         hdy_user_tally(p, p->unfinished + s->delta, s->stamp);
 }
 
-/* This process's entry; NULL when all entries belong to living processes. */
-static inline hdy_user *hdy_user_own(hdy_queue *q)
+/* The entry of a process; NULL when all entries belong to living processes. */
+static inline hdy_user *hdy_user_of(hdy_queue *q, uint64_t identity)
 {
     hdy_user *table = hdy_users(q->ring), *spare = NULL;
-    uint64_t me = hdy_self();
-    if (q->forks == hdy_rt->forks && q->user)
-        return &table[q->user - 1];
     for (uint32_t i = 0; i < HDY_USERS; i++) {
-        if (table[i].identity == me) {
-            spare = &table[i];
-            break;
-        }
+        if (table[i].identity == identity)
+            return &table[i];
         if (!table[i].identity && !spare)
             spare = &table[i];
     }
@@ -55,18 +51,28 @@ static inline hdy_user *hdy_user_own(hdy_queue *q)
             spare = &table[i];
     if (!spare)
         return NULL;
-    if (spare->identity != me) {
-        HDY_FAILPOINT("ring.user.before_commit");
-        spare->identity = 0;
-        spare->flags = spare->waiting = 0;
-        hdy_user_tally(spare, 0, hdy_current(q->ring)->stamp);
-        hdy_store(&spare->identity, me);
-        HDY_FAILPOINT("ring.user.after_commit");
-    }
-    q->user = (uint32_t)(spare - table) + 1;
-    q->forks = hdy_rt->forks;
-    q->user_flags = spare->flags;
+    HDY_FAILPOINT("ring.user.before_commit");
+    spare->identity = 0;
+    spare->flags = spare->waiting = 0;
+    hdy_user_tally(spare, 0, hdy_current(q->ring)->stamp);
+    hdy_store(&spare->identity, identity);
+    HDY_FAILPOINT("ring.user.after_commit");
     return spare;
+}
+
+/* This process's own entry; found once and kept. */
+static inline hdy_user *hdy_user_own(hdy_queue *q)
+{
+    hdy_user *own;
+    if (q->forks == hdy_rt->forks && q->user)
+        return &hdy_users(q->ring)[q->user - 1];
+    own = hdy_user_of(q, hdy_self());
+    if (own) {
+        q->user = (uint32_t)(own - hdy_users(q->ring)) + 1;
+        q->forks = hdy_rt->forks;
+        q->user_flags = own->flags;
+    }
+    return own;
 }
 
 /* Before the commit of a joinable queue's get (+n) or task_done (-1): names the actor. */

@@ -6,8 +6,9 @@ import io
 import pickle
 from typing import Any
 
-from hardy._ipc.culprit import explain
+from hardy._stdlib.culprit import find_culprit, type_name
 from hardy._stdlib.reducers import LiveDispatchTable
+from hardy.errors import CannotPickle
 
 __all__ = ["CODEC", "dumps", "loads"]
 
@@ -45,8 +46,18 @@ def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
     try:
         _Pickler(stream, 5, buffer_callback=take).dump(obj)
     except Exception as error:
-        raise explain(obj, error) from error
+        raise _explain(obj, error) from error
     return stream.getvalue(), buffers
+
+
+def _explain(obj: Any, error: Exception) -> CannotPickle:
+    path, culprit = find_culprit(obj)
+    where = f"object{path}"
+    return CannotPickle(
+        f"cannot send this {type_name(type(obj))}: {where} is a {type_name(type(culprit))}, which cannot be pickled "
+        f"({type(error).__name__}: {error}). Nothing was sent. Send plain data, and build the rest in the receiver",
+        path=where,
+    )
 
 
 def loads(data: bytes | memoryview, buffers: list[memoryview] | None) -> Any:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import GenericAlias
-from typing import Any
+from typing import Any, ClassVar
 
-from hardy._core.ring import Ring
+from hardy._core.channel import Channel
+from hardy._core.joinable import JoinableRing
 from hardy._ipc.pickling import CODEC
 from hardy._ipc.stream import nobody_can_put
 from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
@@ -31,17 +32,17 @@ def check_bound(name: str, value: Any) -> int:
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
-    number = value.__index__()
+    number = int(value.__index__())
     if number > _LARGEST_BOUND:
         raise ValueError(f"{name} must be at most {_LARGEST_BOUND}, not {number}")
     # The stdlib takes 0 and any negative number for "no bound".
     return max(number, 0)
 
 
-class _RingQueue(Ring):
+class _RingQueue(Channel):
     """What the queues have in common: how they are made, named, sent and closed."""
 
-    __class_getitem__ = classmethod(GenericAlias)
+    __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.closed:
@@ -51,8 +52,8 @@ class _RingQueue(Ring):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.segment.uid[:4].hex()}>"
 
-    def _nobody_can_put(self) -> bool:
-        return nobody_can_put(self)
+    def _nobody_can_put(self, eager: bool) -> bool:
+        return nobody_can_put(self, eager)
 
     def close(self) -> None:
         """This process is done with the queue: it can neither put nor get any more.
@@ -74,7 +75,7 @@ class _RingQueue(Ring):
                 return
 
     def _take_next(self) -> Any:
-        return self._get_after_close() if self.closed else self.get()
+        return self._next()
 
 
 def _rebuild(kind: type[_RingQueue], packed: PackedSegment) -> _RingQueue:
@@ -121,7 +122,7 @@ class Queue(_RingQueue):
         return await aget(self)
 
 
-class JoinableQueue(Queue):
+class JoinableQueue(JoinableRing, Queue):
     """A `Queue` that counts the objects not yet done with; as `multiprocessing.JoinableQueue`.
 
     Differs from the stdlib: a process that ends between `get` and `task_done` does not make `join` wait for ever;
@@ -150,7 +151,7 @@ class JoinableQueue(Queue):
                 `join` again to wait for the rest.
             TimeoutError: it took longer.
         """
-        lost = self._join(timeout, False)
+        lost = self._join(timeout)
         if lost is False:
             raise TimeoutError(f"{self!r} has unfinished objects after {timeout} s")
         if lost is None:

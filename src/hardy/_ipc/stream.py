@@ -1,9 +1,13 @@
 """When a stream has ended: nobody is left who could put.
 
 As with a pipe whose writers have all closed it: the readers of an empty queue are told, once somebody has
-closed it, that nobody else can put. A process can still put if it lives, has not closed the queue, could have
-come by it (it is its creator or descends from it, or it has used it), and does not itself wait as a reader. One
-that waits in `get` counts as a reader if it never put, or if it has no other thread that could.
+closed it, that nobody else can put. A process can still put if it lives, has not closed the queue, does not itself
+wait as a reader, and has the queue: it created it, used it, or was given it when it was started (see
+`_proc.entrusted`). One that waits in `get` counts as a reader if it never put, or has no other thread that could.
+
+Under fork every child has a copy of every handle, and may use one that nobody saw it get. A loop over the queue
+(`for obj in queue`) and `TaskQueue.take` leave such processes out, or an unrelated child would hold up their end. A
+plain `get` does not: a program written for the stdlib must never be told of an end that is none.
 """
 
 from __future__ import annotations
@@ -18,10 +22,17 @@ if TYPE_CHECKING:
 __all__ = ["nobody_can_put"]
 
 
-def nobody_can_put(queue: Ring) -> bool:
-    """Whether no process is left that could put into `queue`; asked by a reader that waits."""
+def nobody_can_put(queue: Ring, eager: bool) -> bool:
+    """Whether no process is left that could put into `queue`; asked by a reader that waits.
+
+    Args:
+        queue: somebody has closed it.
+        eager: leave out processes of the program that neither used nor were given the queue.
+    """
     creator = queue._creator()
-    could = {creator, *(identity for identity, _, _ in board.descendants(creator))}
+    could = {creator}
+    if not eager:
+        could.update(identity for identity, _, _ in board.descendants(creator))
     for identity, has_put, has_closed, waits, sole_thread in queue._users():
         if has_closed or (waits and (sole_thread or not has_put)):
             could.discard(identity)

@@ -108,6 +108,7 @@ class DeadLetter(Generic[T]):
         return f"<DeadLetter {self.error or self.item!r:.60}, {self.deliveries} deliveries>"
 
 
+# LeaseRing comes first: the interpreter takes tp_new, and with it Cython's table of C methods, from the first base.
 class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
     """A first-in first-out queue whose items are leased, not taken: delivered at least once.
 
@@ -124,9 +125,7 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
         TypeError, ValueError: a bound is no int or too large.
     """
 
-    def __init__(
-        self, maxsize: int = 0, *, maxbytes: int = 0, max_deliveries: int = 0, ctx: Any = None
-    ) -> None:
+    def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, max_deliveries: int = 0, ctx: Any = None) -> None:
         deliveries = check_bound("max_deliveries", max_deliveries)
         if deliveries >= 2**32:
             raise ValueError(f"max_deliveries must be below 2**32, not {deliveries}")
@@ -157,7 +156,7 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
     def _take_next(self) -> Any:
         return self.take()
 
-    def __iter__(self) -> Iterator[Lease[T]]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Lease[T]]:
         """A lease of every item until the stream ends; see `close`."""
         return super().__iter__()
 
@@ -189,7 +188,7 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
         Raises:
             TimeoutError: it took longer.
         """
-        if self._join(timeout, True) is False:
+        if not self._join(timeout):
             raise TimeoutError(f"{self!r} has items that wait or are leased after {timeout} s")
 
     def leased(self) -> int:

@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hardy._core import memory
+from hardy._core.memory import Cell
 from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
 
-if TYPE_CHECKING:
-    from hardy._core.memory import Cell
+__all__ = ["Place", "SharedHandle", "check_name", "place_of", "reach"]
 
-__all__ = ["SharedHandle", "check_name"]
+
+class Place(NamedTuple):
+    """Where a cell lies; pickles."""
+
+    segment: PackedSegment
+    offset: int
+    nbytes: int
+
+
+def place_of(cell: Cell) -> Place:
+    """The place of a cell, for another process; from now on the cell is never used again for another object."""
+    cell.mark_shared()
+    return Place(pack_segment(cell.segment), cell.offset, cell.nbytes)
+
+
+def reach(place: Place) -> Cell:
+    """The cell at a place.
+
+    Raises:
+        AttachError: no living process of this user has its memory any more.
+        ForeignHandle: it is of another pid namespace or of another version of hardy.
+    """
+    return memory.cell_at(unpack_segment(place.segment), place.offset, place.nbytes)
 
 
 class SharedHandle:
@@ -21,9 +43,11 @@ class SharedHandle:
     """
 
     if TYPE_CHECKING:
-        cell: Cell
-        name: str | None
 
+        @property
+        def cell(self) -> Cell: ...
+        @property
+        def name(self) -> str | None: ...
         def _adopt(self, cell: Cell, name: str | None) -> None: ...
 
     @property
@@ -32,21 +56,12 @@ class SharedHandle:
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        cell = self.cell
-        cell.mark_shared()
-        place = (pack_segment(cell.segment), cell.offset, cell.nbytes)
-        return (_rebuild, (type(self), place, self.name, self.__dict__))
+        return (_rebuild, (type(self), place_of(self.cell), self.name, self.__dict__))
 
 
-def _rebuild(
-    kind: type[SharedHandle],
-    place: tuple[PackedSegment, int, int],
-    name: str | None,
-    attributes: dict[str, Any],
-) -> SharedHandle:
-    packed, offset, nbytes = place
+def _rebuild(kind: type[SharedHandle], place: Place, name: str | None, attributes: dict[str, Any]) -> SharedHandle:
     handle = kind.__new__(kind)
-    handle._adopt(memory.cell_at(unpack_segment(packed), offset, nbytes), name)
+    handle._adopt(reach(place), name)
     handle.__dict__.update(attributes)
     return handle
 

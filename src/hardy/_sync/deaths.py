@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,20 @@ from hardy._sync.owner import describe
 from hardy.errors import OwnerDied, OwnerDiedWarning
 
 __all__ = ["Recoverable", "check_on_owner_death"]
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+
+
+def _levels_to_caller() -> int:
+    """How far up the first frame is that is neither hardy's nor contextlib's, for `warnings.warn`."""
+    level = 1
+    frame = sys._getframe(1)
+    while frame.f_back is not None and (
+        frame.f_code.co_filename.startswith(_PACKAGE) or frame.f_globals.get("__name__") == "contextlib"
+    ):
+        frame = frame.f_back
+        level += 1
+    return level
 
 
 def check_on_owner_death(on_owner_death: str) -> bool:
@@ -29,21 +45,16 @@ class Recoverable:
     _raises: bool = False
 
     if TYPE_CHECKING:
-        name: str | None
-
-        def _give_back(self, identity: int) -> bool: ...
+        # Read only: a named lock always has one.
+        @property
+        def name(self) -> str | None: ...
 
     def _owner_died(self, identity: int) -> None:
-        which = f"a {type(self).__name__}" if self.name is None else f"{type(self).__name__} {self.name!r}"
+        which = f"an unnamed {type(self).__name__}" if self.name is None else f"{type(self).__name__} {self.name!r}"
         message = (
             f"{describe(identity).text} died holding {which}. You hold the lock now, "
             "but what it guards may be half-written: check it."
         )
         if self._raises:
             raise OwnerDied(message, name=self.name, owner=identity, pid=runtime.pid_of(identity))
-        try:
-            warnings.warn(message, OwnerDiedWarning, stacklevel=2)
-        except BaseException:
-            # A filter made an error of the warning: the caller will not think that it holds the lock.
-            self._give_back(identity)
-            raise
+        warnings.warn(message, OwnerDiedWarning, stacklevel=_levels_to_caller())

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+from hardy._version import __version__
+
 __all__ = ["main"]
 
 
@@ -19,9 +21,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
-    "demo": Command(
-        "hardy.apps.demo", "count words over hardy queues while counters are killed; check every total"
-    ),
+    "demo": Command("hardy.apps.demo", "count words over hardy queues while counters are killed; check every total"),
 }
 
 
@@ -52,21 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         description="multiprocessing that you can kill -9.",
         epilog="`hardy COMMAND --help` tells more.",
     )
-    parser.add_argument("--version", action=_Version, help="print the version and exit")
+    parser.add_argument("--version", action="version", version=f"hardy {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         commands.add_parser(name, help=command.summary, add_help=False)
     return parser
-
-
-class _Version(argparse.Action):
-    """Reads the installed version only when it is asked for: importlib.metadata is slow to import."""
-
-    def __init__(self, option_strings: list[str], dest: str, help: str | None = None) -> None:
-        super().__init__(option_strings, dest, nargs=0, default=argparse.SUPPRESS, help=help)
-
-    def __call__(self, parser: argparse.ArgumentParser, *_unused: object) -> None:
-        from importlib.metadata import version
-
-        print(f"hardy {version('hardy')}")
-        parser.exit()

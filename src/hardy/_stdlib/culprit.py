@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from hardy._stdlib.reducers import LiveDispatchTable
-from hardy.errors import CannotPickle
 
-__all__ = ["explain", "find_culprit"]
+__all__ = ["find_culprit", "type_name"]
 
 _DEEPEST = 30
 _WIDEST = 10_000
@@ -76,20 +75,6 @@ def find_culprit(obj: Any) -> tuple[str, Any]:
     return path, obj
 
 
-def explain(obj: Any, error: Exception, *, root: str = "object") -> CannotPickle:
-    """The error to raise for an object that pickle refused.
-
-    Args:
-        obj: what was to be sent.
-        error: what pickle raised.
-        root: what to call `obj` in the path.
-    """
-    path, culprit = find_culprit(obj)
-    kind = type(culprit)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
-    where = f"{root}{path}"
-    return CannotPickle(
-        f"cannot send this {type(obj).__qualname__}: {where} is a {name}, which cannot be pickled "
-        f"({type(error).__name__}: {error}). Nothing was sent. Send plain data, and build the rest in the receiver",
-        path=where,
-    )
+def type_name(kind: type) -> str:
+    """A type as one writes it: builtins without their module."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"

@@ -1,0 +1,87 @@
+"""The document: docs/en/benchmarks.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from bench import locks, one_way, round_trip
+from bench.cells import Cell
+from bench.tables import Rates, as_rate, as_time, family_table, peers_table, prototype_table, table
+
+__all__ = ["write_report"]
+
+_HEAD = """\
+# Benchmarks
+
+Written by `make bench`; do not edit. It measures the release build (no failpoints) on the machine below.
+
+**Read the ratios, not the rates.** The machine is shared with other work, and a rate may change several times
+over between two rounds. Therefore all contenders of a cell are measured one right after the other, in random
+order, and the ratio is taken round by round. A ratio is shown as its median with the range of the rounds in
+brackets; where the range spans 1, the rounds do not agree on who is faster, and it says *undecided*.
+"""
+
+_PROTOTYPE = """\
+The prototype was one ring that could not grow, and it is what hardy must not fall behind. Its figures come from
+another day; "reached" compares the medians of the ratios, and a ratio moves with the load too."""
+
+_HOW = """\
+## How it is measured
+
+- Producer and consumer are processes of their own, forked from a small runner. Each opens its end, one message
+  goes through to warm up, and both report that they are ready. They are then let go together; the clock runs from
+  the producer's first call until the consumer has the last object in hand.
+- What arrives is checked: the last object differs from all others, comes once, and is compared by its checksum
+  after the consumer has counted all. A queue that loses, doubles or reorders fails the bench.
+- Counts are found by short pilot runs, so that a measurement takes about 0.3 s on any machine.
+- The objects: numbers from 0 up; 100 bytes; a dict of an int, a string and a float; 1 MiB of bytes; a numpy array
+  of 8 MiB. "many" is 100 objects in one call, `put_many` and `get_many`.
+- **Bounds.** Each queue that can be bounded is: 1,000 small objects, 16 of 1 MiB, 2 of 8 MiB. Without a bound a
+  producer that is faster than its consumer fills the memory, and then it is the memory that is measured. For
+  `multiprocessing.Queue` a bound costs nothing: it takes its semaphore with or without one. faster-fifo has the
+  bound and a ring with room for so many; pyzmq's two high-water marks are half of it each. `SimpleQueue`
+  and `Pipe` cannot be bounded but by their pipe of 64 KiB.
+- `Pipe` has no locks: it serves one producer and one consumer, where the others serve any number.
+- pyzmq sends with `send_pyobj` over an abstract `ipc://` socket (PUSH to PULL).
+- A round trip is an int through one queue and back through another. Both sides sleep in between unless the peer
+  spins.
+- Locks: acquire, add 1 to a number in shared memory, release. The number proves the exclusion, and its cost
+  (some 50 ns) is in every figure. With two processes, the time is from the first start to the last end.
+- Starts run in a fresh, small interpreter, one after the other; the first, which also starts the server of
+  forkserver, is not counted.
+- The import is timed inside a fresh interpreter, by its own clock. `hardy` imports parts of `multiprocessing`,
+  which are in its figure.
+"""
+
+
+def _sections(results: Sequence[tuple[Cell, Rates]]) -> Iterator[str]:
+    families: dict[str, list[tuple[Cell, Rates]]] = {}
+    for cell, rates in results:
+        families.setdefault(cell.family, []).append((cell, rates))
+    if in_prototype := [pair for pair in results if pair[0].prototype is not None]:
+        yield "## Hardy beside the prototype of its core, as multiples of `multiprocessing.Queue`"
+        yield _PROTOTYPE
+        yield prototype_table(in_prototype)
+    shows: dict[str, Callable[[float], str]] = {one_way.FAMILY: as_rate}
+    for family, pairs in families.items():
+        yield f"## {family}"
+        yield family_table(pairs, shows.get(family, as_time))
+        if family in (one_way.FAMILY, round_trip.FAMILY):
+            yield "Hardy over each of them, paired:"
+            yield peers_table(pairs)
+        if family == locks.FAMILY:
+            yield "The time is that of one acquire with its release."
+
+
+def write_report(machine: dict[str, str], rounds: int, seed: int, results: Sequence[tuple[Cell, Rates]]) -> str:
+    """The whole document in Markdown.
+
+    Args:
+        machine: what to say of it.
+        rounds: how many were measured.
+        seed: of their order.
+        results: the rates of each cell, by contender, one a round.
+    """
+    facts = {**machine, "rounds": f"{rounds}, in random order (seed {seed})"}
+    parts = [_HEAD.rstrip(), table(("", ""), facts.items()), *_sections(results), _HOW.rstrip()]
+    return "\n\n".join(parts) + "\n"

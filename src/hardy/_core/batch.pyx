@@ -1,0 +1,44 @@
+# Many small messages for one operation of a queue.
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+from hardy._core.codec cimport encoding
+
+
+cdef class Batch:
+    def __cinit__(self):
+        self.bytes = <char *>malloc(BATCH_BYTES)
+        if self.bytes == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.bytes)
+
+    cdef bint fits(self, size_t size) noexcept:
+        return self.count < BATCH_MESSAGES and self.used + size <= BATCH_BYTES
+
+    cdef void add(self, encoding *e) noexcept:
+        cdef int i
+        cdef hdy_message *m = &self.messages[self.count]
+        self.parts[self.count].iov_base = self.bytes + self.used
+        self.parts[self.count].iov_len = e.size
+        for i in range(e.nparts):
+            memcpy(self.bytes + self.used, e.parts[i].iov_base, e.parts[i].iov_len)
+            self.used += e.parts[i].iov_len
+        m.kind = e.kind
+        m.size = e.size
+        m.parts = &self.parts[self.count]
+        m.nparts = 1
+        m.unit = 0
+        self.count += 1
+
+
+cdef class Basket:
+    def __cinit__(self):
+        self.bytes = <char *>malloc(BATCH_BYTES)
+        if self.bytes == NULL:
+            raise MemoryError
+        self.got[0].small = self.bytes
+
+    def __dealloc__(self):
+        free(self.bytes)

@@ -1,0 +1,364 @@
+# put and get: how messages go in and out of a ring (protocol: ring.h).
+from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.errno cimport EAGAIN, EMSGSIZE
+from queue import Empty, Full
+
+from hardy._core cimport runtime
+from hardy._core.batch cimport BATCH_BYTES, BATCH_MESSAGES, Basket, Batch
+from hardy._core.codec cimport decode, decode_owned, encode, encoding, wants_bytearray
+from hardy._core.ring cimport *
+from hardy._core.ring cimport check_rc, count_deaths
+from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
+from hardy._core.runtime import _declare
+from hardy.errors import CannotUnpickle, Closed
+
+hdy_rt = runtime.shared()
+_declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])
+
+
+cdef enum:
+    # A call that must not wait for items or space still waits this long for the guard: its holder
+    # may be stopped inside it.
+    _GUARD_PATIENCE_MS = 1000
+
+
+cdef int _wanted(object max_items) except -1:
+    if not isinstance(max_items, int) or isinstance(max_items, bool):
+        raise TypeError(f"max_items must be an int, not {type(max_items).__name__}")
+    if max_items < 1:
+        raise ValueError(f"max_items must be at least 1, not {max_items}")
+    return min(max_items, BATCH_MESSAGES)
+
+
+cdef class Channel(Ring):
+    """A ring that objects go in and out of."""
+
+    # ---- put ----
+
+    cdef int _push(self, hdy_message *m, int count, int *done, bint block, long long deadline) except -2:
+        # Puts at least one of the messages; 0, or -1: the queue stayed full.
+        cdef int rc, turn = 0
+        cdef unsigned int seen = 0, deaths
+        cdef long long patience = deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS
+        while True:
+            deaths = count_deaths()
+            if self._enter(patience):
+                return -1
+            rc = hdy_ring_put(&self.q, m, count, done)
+            if rc == -EAGAIN and block:
+                seen = hdy_ask(&self.q.ring.space_asked, &self.q.ring.space_seq)
+            hdy_leave(&self.q)
+            if rc == 0:
+                return 0
+            if rc != -EAGAIN:
+                check_rc(rc)
+            if not block or hdy_now_ns() >= deadline:
+                return -1
+            self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, turn)
+            turn += 1
+
+    cdef int _push_large(self, hdy_message *m, bint block, long long deadline) except -2:
+        # As _push, for one message that goes through extents.
+        cdef int rc = 0, done = 0, full
+        if self._wait_space(m.size, block, deadline):
+            return -1
+        self._enter_surely()
+        m.unit = hdy_chain_alloc(&self.q, m.size, &rc)
+        hdy_leave(&self.q)
+        if not m.unit:
+            check_rc(rc)
+        try:
+            with nogil:
+                rc = hdy_message_fill(&self.q, m)
+            if rc < 0:
+                check_rc(rc)
+            full = self._push(m, 1, &done, block, deadline)
+        except BaseException:
+            hdy_hand_free(&self.q, m.unit)
+            raise
+        if full:
+            hdy_hand_free(&self.q, m.unit)
+        return full
+
+    cdef int _wait_space(self, unsigned long long size, bint block, long long deadline) except -2:
+        # Before memory is taken for a large message: 0: there is room now; -1: it stayed full.
+        cdef int full, turn = 0
+        cdef unsigned int seen = 0, deaths
+        while True:
+            deaths = count_deaths()
+            if self._enter(deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS):
+                return -1
+            full = hdy_is_full(self.q.ring, hdy_current(self.q.ring), size)
+            if full:
+                seen = hdy_ask(&self.q.ring.space_asked, &self.q.ring.space_seq)
+            hdy_leave(&self.q)
+            if not full:
+                return 0
+            if not block or hdy_now_ns() >= deadline:
+                return -1
+            self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, turn)
+            turn += 1
+
+    cdef int _writable(self, unsigned long long size) except -1:
+        # Checks that hold before anything is written.
+        if self.closed:
+            raise Closed(f"{self!r} is closed in this process; put before close()")
+        self.segment.check()
+        if self.q.ring.maxbytes and size > self.q.ring.maxbytes:
+            raise ValueError(f"a message of {size} bytes never fits a queue with maxbytes={self.q.ring.maxbytes}; "
+                             "nothing was put")
+        if self.q.forks != hdy_rt.forks or not self.q.user_flags & HDY_USER_PUT:
+            self._note(HDY_USER_PUT)
+        return 0
+
+    def put(self, obj, block=True, timeout=None):
+        """Put an object; when this returns, it is in the queue.
+
+        Args:
+            obj: any picklable object.
+            block: wait while the queue is full.
+            timeout: seconds to wait at most; None: no end.
+
+        Raises:
+            queue.Full: the queue stayed full.
+            CannotPickle: the object cannot travel; the message names the culprit. Nothing was put.
+            Closed: this process has closed the queue.
+            MemoryError: there is no memory for it. Nothing was put.
+            ValueError: the message is larger than `maxbytes`.
+        """
+        cdef encoding e
+        cdef bint wait = block
+        cdef long long deadline = HDY_FOREVER
+        if timeout is not None and wait:
+            deadline = deadline_ns(timeout)
+        _keep = encode(obj, &e, self._dumps)
+        self._writable(e.size)
+        self._put_encoded(&e, wait, deadline)
+
+    cdef int _put_encoded(self, encoding *e, bint block, long long deadline) except -1:
+        cdef hdy_message m
+        cdef int done = 0, full
+        m.kind = e.kind
+        m.size = e.size
+        m.parts = e.parts
+        m.nparts = e.nparts
+        m.unit = 0
+        if e.size <= HDY_INLINE_MAX:
+            full = self._push(&m, 1, &done, block, deadline)
+        else:
+            full = self._push_large(&m, block, deadline)
+        if full:
+            raise Full
+        return 0
+
+    def put_nowait(self, obj):
+        """`put(obj, block=False)`."""
+        self.put(obj, False)
+
+    def put_many(self, objs, timeout=None):
+        """Put objects in order, many in one operation; as fast as it goes.
+
+        Args:
+            objs: an iterable of picklable objects.
+            timeout: seconds for all of them; None: no end.
+
+        Returns:
+            How many were put: all of them.
+
+        Raises:
+            queue.Full: not all had room in time. Its attribute `put` tells how many were put.
+            CannotPickle, Closed, MemoryError, ValueError: as `put`; those before the culprit were put,
+                and the error's attribute `put` tells how many.
+        """
+        cdef long long deadline = deadline_ns(timeout)
+        cdef encoding e
+        cdef Batch batch = Batch()
+        try:
+            for obj in objs:
+                _keep = encode(obj, &e, self._dumps)
+                self._writable(e.size)
+                if not batch.fits(e.size):
+                    self._flush(batch, deadline)
+                if e.size <= HDY_INLINE_MAX:
+                    batch.add(&e)
+                else:
+                    self._flush(batch, deadline)
+                    self._put_encoded(&e, True, deadline)
+                    batch.total += 1
+            self._flush(batch, deadline)
+        except BaseException as error:
+            try:
+                self._flush(batch, deadline)  # those before the culprit; empty when the flush itself failed
+            finally:
+                error.put = batch.total
+            raise
+        return batch.total
+
+    cdef int _flush(self, Batch batch, long long deadline) except -1:
+        cdef int done = 0, at = 0, count = batch.count
+        batch.count = 0
+        batch.used = 0
+        while at < count:
+            done = 0
+            if self._push(&batch.messages[at], count - at, &done, True, deadline):
+                raise Full
+            at += done
+            batch.total += done
+        return 0
+
+    # ---- get ----
+
+    cdef int _pull(
+        self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline, bint eager
+    ) except -2:
+        # 0; -1: empty; 1: a large message of got.size bytes waits, make room and come again.
+        cdef int rc, turn = 0, idle
+        cdef unsigned int seen = 0, deaths
+        cdef bint waiting = False
+        cdef long long patience = deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS
+        try:
+            while True:
+                deaths = count_deaths()
+                if self._enter(patience):
+                    return -1
+                rc = hdy_ring_get(&self.q, got, count, room, done)
+                if rc == -EAGAIN and block:
+                    seen = hdy_ask(&self.q.ring.items_asked, &self.q.ring.items_seq)
+                hdy_leave(&self.q)
+                if rc == 0:
+                    return 0
+                if rc == -EMSGSIZE:
+                    return 1
+                if rc != -EAGAIN:
+                    check_rc(rc)
+                if not block or hdy_now_ns() >= deadline:
+                    return -1
+                if self.q.ring.closes:
+                    if not waiting:
+                        waiting = True
+                        self._waits(1)
+                    if self._at_end_of_stream(eager):
+                        raise self._end()
+                idle = self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, turn)
+                if idle and turn >= 2:
+                    self._tidy()
+                turn += 1
+        finally:
+            if waiting:
+                self._waits(-1)
+
+    cdef object _decoded(self, unsigned int kind, unsigned int pid, const char *p, Py_ssize_t n, object owner):
+        try:
+            if owner is not None:
+                return decode_owned(kind, owner, self._loads)
+            return decode(kind, p, n, self._loads)
+        except Exception as error:
+            raise CannotUnpickle.of(error, pid) from error
+
+    def get(self, block=True, timeout=None):
+        """Take the oldest object.
+
+        Args:
+            block: wait while the queue is empty.
+            timeout: seconds to wait at most; None: no end.
+
+        Raises:
+            queue.Empty: the queue stayed empty.
+            Closed: this process has closed the queue; or it is empty and nobody is left who could put.
+            CannotUnpickle: what was taken cannot be rebuilt here; the error names the sender. The queue goes on.
+        """
+        cdef bint wait = block
+        cdef long long deadline = HDY_FOREVER
+        if timeout is not None and wait:
+            deadline = deadline_ns(timeout)
+        return self._receive(wait, deadline, False)
+
+    cdef object _receive(self, bint wait, long long deadline, bint eager):
+        # `eager`: for a loop over the stream (see `_ipc.stream`).
+        cdef char[HDY_INLINE_MAX] small
+        cdef hdy_got got
+        cdef int done = 0, rc
+        cdef char *to = NULL
+        if self.closed and not self._drain:
+            raise Closed(f"{self!r} is closed in this process")
+        self.segment.check()
+        got.small = small
+        got.room = 0
+        owner = None
+        while True:
+            rc = self._pull(&got, 1, HDY_INLINE_MAX, &done, wait, deadline, eager)
+            if rc < 0:
+                raise Empty
+            if rc == 0:
+                break
+            # Room is made before the message is taken: a MemoryError here loses nothing.
+            if wants_bytearray(got.kind):
+                owner = PyByteArray_FromStringAndSize(NULL, got.size)
+                to = PyByteArray_AS_STRING(owner)
+            else:
+                owner = PyBytes_FromStringAndSize(NULL, got.size)
+                to = PyBytes_AS_STRING(owner)
+            got.room = got.size
+        if got.unit:
+            with nogil:
+                rc = hdy_chain_copy(&self.q, got.unit, 0, to, got.size, 0)
+                hdy_hand_free(&self.q, got.unit)
+            if rc < 0:
+                check_rc(rc)
+            return self._decoded(got.kind, got.pid, NULL, 0, owner)
+        return self._decoded(got.kind, got.pid, got.small, got.size, None)
+
+    def get_nowait(self):
+        """`get(block=False)`."""
+        return self.get(False)
+
+    def _next(self):
+        # For a loop. After a close in this process: what is still there, without waiting.
+        if not self.closed:
+            return self._receive(True, HDY_FOREVER, True)
+        self._drain = True
+        try:
+            return self._receive(False, HDY_FOREVER, True)
+        except Empty:
+            raise Closed(f"{self!r} is closed in this process, and empty") from None
+
+    def get_many(self, max_items=BATCH_MESSAGES, block=True, timeout=None):
+        """Take up to `max_items` of the oldest objects in one operation: what is there, at least one.
+
+        Args:
+            max_items: at least 1.
+            block: wait while the queue is empty.
+            timeout: seconds to wait for the first; None: no end.
+
+        Returns:
+            A list of 1 to `max_items` objects. A process that is killed has all of them in hand.
+
+        Raises:
+            queue.Empty, Closed: as `get`.
+            CannotUnpickle: of the first that cannot be rebuilt; its attribute `rest` has the others.
+        """
+        cdef int want = _wanted(max_items), done = 0, rc, i
+        cdef bint wait = block
+        cdef long long deadline = deadline_ns(timeout if wait else None)
+        if self.closed:
+            raise Closed(f"{self!r} is closed in this process")
+        self.segment.check()
+        cdef Basket b = Basket()
+        b.got[0].room = 0
+        rc = self._pull(b.got, want, BATCH_BYTES, &done, wait, deadline, False)
+        if rc < 0:
+            raise Empty
+        if rc == 1:
+            return [self.get(wait, None if deadline == HDY_FOREVER else max(0.0, (deadline - hdy_now_ns()) / 1e9))]
+        objs = []
+        failed = None
+        for i in range(done):
+            try:
+                objs.append(self._decoded(b.got[i].kind, b.got[i].pid, b.got[i].small, b.got[i].size, None))
+            except CannotUnpickle as error:
+                failed = failed or error
+        if failed is not None:
+            failed.rest = objs
+            raise failed
+        return objs

@@ -1,0 +1,25 @@
+/* A message on its way into a queue, and one on its way out. */
+#ifndef HDY_MESSAGE_H
+#define HDY_MESSAGE_H
+
+#include <stdint.h>
+#include <sys/uio.h>
+
+typedef struct {
+    uint32_t kind;
+    uint64_t size;
+    const struct iovec *parts;
+    int nparts;
+    uint32_t unit; /* large: its extents, filled, in this process's hand */
+} hdy_message;
+
+typedef struct {
+    uint32_t kind;
+    uint32_t pid;
+    uint64_t size;
+    char *small;   /* room for the small ones */
+    uint64_t room; /* large: the size that the caller has made room for */
+    uint32_t unit; /* large: its extents, in this process's hand (0: the message is in `small`) */
+} hdy_got;
+
+#endif

@@ -1,0 +1,131 @@
+"""The child's side of a start: arm the lifeline, run, and say how it went.
+
+A forked child is armed by the core before any Python runs. One that begins as a new interpreter (spawn,
+forkserver) is armed by unpickling `Arming`, the first thing that it reads, before the user's modules
+are imported.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+import traceback
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from hardy._core import board, lifeline, runtime
+from hardy._proc.outcome import Kind, OutcomeFile
+from hardy._stdlib.culprit import find_culprit, type_name
+from hardy._stdlib.reducers import LiveDispatchTable
+from hardy._sync.handles import PackedSegment, unpack_segment
+
+__all__ = ["arm", "dumps", "record", "result_file"]
+
+runtime._declare("proc.child.before_arm", "proc.child.before_run", "proc.child.after_run")
+
+_OUR_FILES = {__file__, os.path.join(os.path.dirname(__file__), "process.py")}
+_result_file: OutcomeFile | None = None
+
+
+def arm(parent: Any, outlives: bool, by_thread: bool, slot: int, packed: PackedSegment, result: Any) -> None:
+    """In a new interpreter: take up the lifeline, the board and the outcome file that the parent handed over.
+
+    Args:
+        parent: the parent's pidfd, as a DupFd.
+        outlives: whether this process was told to outlive its parent.
+        by_thread: whether the parent's main thread started it.
+        slot: its place on the board.
+        packed: the board.
+        result: the outcome file, as a DupFd.
+    """
+    global _result_file
+    runtime.hit("proc.child.before_arm")
+    lifeline.arm(_own(parent), outlives, by_thread)
+    board.adopt(unpack_segment(packed))
+    lifeline.announce(slot)
+    _result_file = OutcomeFile(_own(result))
+
+
+def _own(passed: Any) -> int:
+    fd = int(passed.detach())
+    # Handed over for this process alone: programs that it starts must not get it.
+    os.set_inheritable(fd, False)
+    return fd
+
+
+def result_file() -> OutcomeFile | None:
+    """The outcome file that `arm` took up."""
+    return _result_file
+
+
+def dumps(obj: Any) -> bytes:
+    """Pickle with the reducers that the program registered.
+
+    Raises:
+        Exception: whatever the pickling raises.
+    """
+    stream = io.BytesIO()
+    pickler = pickle.Pickler(stream, 5)
+    pickler.dispatch_table = LiveDispatchTable()
+    pickler.dump(obj)
+    return stream.getvalue()
+
+
+def record(run: Callable[[], Any], file: OutcomeFile) -> None:
+    """Run the process's work and commit how it ended; what it raised goes on."""
+    runtime.hit("proc.child.before_run")
+    try:
+        value = run()
+    except SystemExit as error:
+        file.commit(*_exited(error))
+        raise
+    except BaseException as error:
+        file.commit(*_raised(error))
+        raise
+    runtime.hit("proc.child.after_run")
+    file.commit(*_returned(value))
+
+
+def _returned(value: Any) -> tuple[Kind, bytes]:
+    try:
+        return Kind.RETURNED, dumps(value)
+    except Exception as error:
+        path, culprit = find_culprit(value)
+        reason = f"{type(error).__name__}: {error}"
+        fields = (type_name(type(value)), type_name(type(culprit)), f"result{path}", reason)
+        return Kind.RESULT_NOT_PICKLABLE, pickle.dumps(fields)
+
+
+def _exited(error: SystemExit) -> tuple[Kind, bytes]:
+    if error.code is None or error.code == 0:
+        return Kind.RETURNED, dumps(None)
+    try:
+        return Kind.EXITED, dumps(error.code)
+    except Exception:
+        return Kind.EXITED, dumps(str(error.code))
+
+
+def _raised(error: BaseException) -> tuple[Kind, bytes]:
+    text = "".join(traceback.format_exception(type(error), error, _without_our_frames(error.__traceback__)))
+    try:
+        pickled: bytes | None = dumps(error)
+        reason = ""
+    except Exception as why:
+        pickled, reason = None, f"{type(why).__name__}: {why}"
+    return Kind.RAISED, pickle.dumps((pickled, type_name(type(error)), _safe_repr(error), text, reason))
+
+
+def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:
+    """The traceback from the target on: how hardy came to call it tells nobody anything."""
+    while trace is not None and trace.tb_next is not None and trace.tb_frame.f_code.co_filename in _OUR_FILES:
+        trace = trace.tb_next
+    return trace
+
+
+def _safe_repr(error: BaseException) -> str:
+    try:
+        return repr(error)
+    except Exception as why:
+        return f"<{type(error).__name__}, whose repr raised {type(why).__name__}>"

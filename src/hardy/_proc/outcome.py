@@ -1,0 +1,121 @@
+"""How what a process returned, or raised, comes back to its parent.
+
+A memfd that the parent makes before the child exists. The child writes the pickled outcome, then the
+head: that one small write is the commit. A child that is killed before it has committed gave nothing,
+and whoever asks gets `ProcessDied`.
+
+Rejected: a pipe. A result larger than its buffer would keep the child from ending until the parent
+reads, and `join()` before `result()` would never return.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import fcntl
+import mmap
+import os
+import struct
+from collections.abc import Iterator
+
+from hardy._core import runtime
+
+__all__ = ["Kind", "OutcomeFile", "above_std_streams"]
+
+_HEAD = struct.Struct("<8sQQ")
+_MAGIC = b"hardyout"
+_START = 64
+# Smaller outcomes are read, not mapped: mapping takes a descriptor, which may be wanting.
+_SMALL_BYTES = 1 << 20
+# Linux moves no more than 2 GiB by one call.
+_MOST_AT_ONCE = 1 << 30
+
+runtime._declare("proc.outcome.before_write", "proc.outcome.before_commit", "proc.outcome.after_commit")
+
+
+class Kind(enum.IntEnum):
+    """What a child has to say about its end."""
+
+    RETURNED = 1
+    RAISED = 2
+    EXITED = 3
+    RESULT_NOT_PICKLABLE = 4
+
+
+class OutcomeFile:
+    """The memfd of one process's outcome.
+
+    Attributes:
+        fd: its descriptor, -1 once closed.
+    """
+
+    def __init__(self, fd: int, owner_pid: int = 0) -> None:
+        self.fd = fd
+        # Only the parent may cut it: a forked sibling that drops its copy must not.
+        self._owner_pid = owner_pid
+
+    def __del__(self) -> None:
+        self.close()
+
+    @classmethod
+    def create(cls) -> OutcomeFile:
+        """A new one, for a child that is about to start."""
+        return cls(above_std_streams(os.memfd_create("hardy-outcome", os.MFD_CLOEXEC)), os.getpid())
+
+    def commit(self, kind: Kind, payload: bytes) -> None:
+        """In the child: say how it went."""
+        runtime.hit("proc.outcome.before_write")
+        view = memoryview(payload)
+        offset = _START
+        while view:
+            written = os.pwrite(self.fd, view[:_MOST_AT_ONCE], offset)
+            offset += written
+            view = view[written:]
+        runtime.hit("proc.outcome.before_commit")
+        os.pwrite(self.fd, _HEAD.pack(_MAGIC, kind, len(payload)), 0)
+        runtime.hit("proc.outcome.after_commit")
+
+    def kind(self) -> tuple[Kind, int] | None:
+        """In the parent, once the child has ended: the kind of its outcome, and the length in bytes."""
+        head = os.pread(self.fd, _HEAD.size, 0)
+        if len(head) < _HEAD.size:
+            return None
+        magic, kind, length = _HEAD.unpack(head)
+        if magic != _MAGIC or kind not in list(Kind) or os.fstat(self.fd).st_size < _START + length:
+            return None
+        return Kind(kind), length
+
+    @contextlib.contextmanager
+    def payload(self, length: int) -> Iterator[bytes | memoryview]:
+        """In the parent: the pickle that was committed, a large one without a copy.
+
+        Raises:
+            OSError: it cannot be mapped (descriptors exhausted); it is still there, ask again.
+        """
+        if length <= _SMALL_BYTES:
+            yield os.pread(self.fd, length, _START)
+            return
+        with (
+            mmap.mmap(self.fd, _START + length, access=mmap.ACCESS_READ) as pages,
+            memoryview(pages) as view,
+            view[_START:] as payload,
+        ):
+            yield payload
+
+    def close(self) -> None:
+        """Give the descriptor back; in the parent also the memory, although forked siblings hold it."""
+        if self.fd >= 0:
+            fd, self.fd = self.fd, -1
+            if self._owner_pid == os.getpid():
+                os.ftruncate(fd, 0)
+            os.close(fd)
+
+
+def above_std_streams(fd: int) -> int:
+    """The descriptor, moved when it is 0, 1 or 2: programs redirect those without asking who lives there."""
+    if fd > 2:
+        return fd
+    try:
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3)
+    finally:
+        os.close(fd)

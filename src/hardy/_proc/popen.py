@@ -1,0 +1,180 @@
+"""A started child: its pidfd, its status, its outcome; and how one is forked.
+
+The steps of a start, and what is left when the starting process is killed there:
+
+    pidfd of ourselves, board, outcome file   nothing: the kernel frees them
+    slot claimed on the board                 a slot that is claimed again later
+    fork                                      a child whose lifeline sees our pidfd dead at once
+    watched                                   as above
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import warnings
+from multiprocessing import popen_fork, process
+from typing import Any
+
+from hardy._core import board, lifeline, runtime
+from hardy._core.lifeline import Child
+from hardy._proc.memory_kills import count_memory_kills
+from hardy._proc.outcome import Kind, OutcomeFile
+from hardy._stdlib.launch import flush_std_streams
+from hardy._stdlib.process import leave_fork, prepare_exit
+
+__all__ = ["UNKNOWN_EXITCODE", "Popen"]
+
+# The stdlib's own value for "the forkserver died, nobody knows".
+UNKNOWN_EXITCODE = 255
+_EXITCODES = {Kind.RETURNED: 0, Kind.RESULT_NOT_PICKLABLE: 0, Kind.RAISED: 1}
+_WARNS_AT_FORK = sys.version_info >= (3, 12)
+
+runtime._declare(
+    "proc.start.before_claim",
+    "proc.start.before_launch",
+    "proc.start.after_launch",
+    "proc.start.after_watch",
+    "proc.child.after_fork",
+)
+
+
+class Popen(popen_fork.Popen):
+    """A child made by fork.
+
+    Attributes:
+        child: what the lifeline watches.
+        outcome: kind and length of what the child committed; None before it has ended, or when it committed
+            nothing.
+        status_unknown: whether it has ended in a way that nobody could learn.
+        settling: held by the thread that takes the outcome; others wait for it.
+        memory_kills: count of out-of-memory kills when it was started.
+    """
+
+    method = "fork"
+    pid: int
+    sentinel: int
+
+    def __init__(self, process_obj: Any) -> None:
+        flush_std_streams()
+        self.returncode: int | None = None
+        self.finalizer = None
+        self.child: Child | None = None
+        self.outcome: tuple[Kind, int] | None = None
+        self.status_unknown = False
+        self.settling = threading.RLock()
+        self.parent_pidfd = lifeline.self_pidfd()
+        board.ensure(process.current_process().name)
+        self.memory_kills = count_memory_kills()
+        self.result_file = OutcomeFile.create()
+        runtime.hit("proc.start.before_claim")
+        self.slot = board.claim(process_obj.name, process_obj.outlive_parent)
+        runtime.hit("proc.start.before_launch")
+        try:
+            self._launch(process_obj)
+        except BaseException:
+            board.give_back(self.slot)
+            self.result_file.close()
+            raise
+        runtime.hit("proc.start.after_watch")
+
+    def _launch(self, process_obj: Any) -> None:
+        pid = self._fork(process_obj.outlive_parent)
+        if pid == 0:
+            code = 1
+            try:
+                runtime.hit("proc.child.after_fork")
+                lifeline.check_armed()
+                prepare_exit()
+                process_obj._result_file = self.result_file
+                code = process_obj._bootstrap()
+            finally:
+                leave_fork(code)
+        self._adopt(pid)
+
+    def _fork(self, outlives: bool) -> int:
+        lifeline.begin_fork(self.slot, outlives)
+        try:
+            if _WARNS_AT_FORK and lifeline.thread_count() and _count_threads() == 2:
+                # Python warns of deadlocks in the child of a process with threads. The only other thread
+                # is the lifeline's, which holds no lock of anybody; and as there is no other, nobody can
+                # see that the filters are changed.
+                with warnings.catch_warnings():
+                    warnings.filterwarnings("ignore", r".*multi-threaded", DeprecationWarning)
+                    return os.fork()
+            return os.fork()
+        finally:
+            lifeline.end_fork()
+
+    def _adopt(self, pid: int, channel: int = -1, ours: bool = True) -> None:
+        """Watch the new process; one that cannot be watched is not left running."""
+        runtime.hit("proc.start.after_launch")
+        try:
+            self.child = lifeline.watch(pid, self.slot, channel, ours)
+        except BaseException:
+            if ours:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            raise
+        self.pid = pid
+        self.sentinel = self.child.pidfd
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        return self._look() if flag == os.WNOHANG else self.wait()
+
+    def _look(self) -> int | None:
+        if self.returncode is None and self.child is not None:
+            try:
+                status = self.child.status()
+            except ChildProcessError:
+                status = -1
+            if status is not None:
+                with self.settling:
+                    self._end(status)
+        return self.returncode
+
+    def _end(self, status: int) -> None:
+        if self.returncode is not None:
+            return
+        self.outcome = self.result_file.kind()
+        if self.outcome is None:
+            self.result_file.close()
+        if status >= 0:
+            self.returncode = os.waitstatus_to_exitcode(status)
+        else:
+            self.status_unknown = True
+            known = None if self.outcome is None else _EXITCODES.get(self.outcome[0])
+            self.returncode = UNKNOWN_EXITCODE if known is None else known
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        if self.returncode is not None or self.child is None:
+            return self.returncode
+        if not lifeline.wait_readable(self.child.pidfd, timeout):
+            return None
+        if self._look() is None and timeout is None:
+            # A debugger holds the dead child back for a while after its pidfd is ready.
+            try:
+                os.waitid(os.P_PIDFD, self.child.pidfd, os.WEXITED | os.WNOWAIT)
+            except ChildProcessError:
+                pass  # reaped by the lifeline, meanwhile
+            self._look()
+        return self.returncode
+
+    def _send_signal(self, sig: int) -> None:
+        if self.returncode is None and self.child is not None:
+            self.child.send_signal(sig)
+
+    def interrupt(self) -> None:
+        self._send_signal(signal.SIGINT)
+
+    def close(self) -> None:
+        self.result_file.close()
+        if self.child is not None:
+            self.child.close()
+
+
+def _count_threads() -> int:
+    """Threads of this process, as the kernel counts them."""
+    return len(os.listdir("/proc/self/task"))

@@ -1,0 +1,286 @@
+"""A process, seen from its parent: started, waited for, ended, and asked for what it returned."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from hardy._core import lifeline, runtime
+from hardy._proc import child, verdict
+from hardy._proc.entrusted import entrusted_queues
+from hardy._proc.outcome import OutcomeFile
+from hardy._proc.popen import Popen
+from hardy._stdlib.process import (
+    StdlibProcess,
+    add_child,
+    discard_child,
+    forget_ended_children,
+    set_parent_process,
+)
+
+if TYPE_CHECKING:
+    from asyncio import Future
+
+__all__ = ["BaseProcess", "ParentProcess"]
+
+
+class BaseProcess(StdlibProcess):
+    """What all of hardy's processes do; `_Popen` is the context's.
+
+    Attributes:
+        outlive_parent: whether it goes on when its parent dies.
+    """
+
+    _popen: Popen | None
+    _outlive_parent: bool = False
+    _result_file: OutcomeFile | None = None
+    _verdict: verdict.Verdict | None = None
+
+    def __init__(
+        self,
+        group: None = None,
+        target: Callable[..., Any] | None = None,
+        name: str | None = None,
+        args: Iterable[Any] = (),
+        kwargs: Mapping[str, Any] = {},
+        *,
+        daemon: bool | None = None,
+        outlive_parent: bool = False,
+    ) -> None:
+        """A process that is not started yet.
+
+        Args:
+            group: must be None; there for likeness with `threading.Thread`.
+            target: what `run` calls in the child; what it returns is the process's result.
+            name: None makes one up.
+            args: positional arguments of the target.
+            kwargs: named arguments of the target.
+            daemon: whether it is ended when this process exits; None inherits. Differs from the stdlib:
+                daemons may have children.
+            outlive_parent: whether it goes on when its parent dies. Otherwise it is killed then, whatever the
+                parent died of.
+
+        Raises:
+            TypeError: an argument is of the wrong type.
+        """
+        _check_arguments(target, name, args, kwargs)
+        # A subclass may have named itself before it called us.
+        name = name or self.__dict__.get("_name")
+        super().__init__(group, target, name, tuple(args), dict(kwargs), daemon=daemon)
+        self._outlive_parent = bool(outlive_parent)
+
+    @property
+    def outlive_parent(self) -> bool:
+        """Whether it goes on when its parent dies."""
+        return self._outlive_parent
+
+    def run(self) -> Any:
+        """The work, in the child. What it returns is what `result()` gives; override it in a subclass."""
+        target = self.__dict__.get("_target")
+        if target is not None:
+            return target(*self.__dict__["_args"], **self.__dict__["_kwargs"])
+        return None
+
+    def start(self) -> None:
+        """Start the child.
+
+        If a process dies here: a child that was made ends with its parent; nothing else is left.
+
+        Raises:
+            OSError: no process, descriptor or pidfd can be had; nothing was started.
+        """
+        self._check_made()
+        self._check_closed()
+        assert self._popen is None, "cannot start a process twice"
+        assert self._parent_pid == os.getpid(), "can only start a process object created by current process"
+        forget_ended_children()
+        queues = entrusted_queues(self)
+        self._popen = self._Popen(self)
+        self._sentinel = self._popen.sentinel
+        identity = runtime.identity_of(self._popen.pid) if queues else 0
+        for queue in queues:
+            queue._entrust(identity)
+        # The target may hold this very object (the stdlib's bpo-30775).
+        del self._target, self._args, self._kwargs
+        add_child(self)
+
+    def join(self, timeout: float | None = None) -> None:
+        self._check_made()
+        verdict.check_timeout(timeout)
+        super().join(timeout)
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self._signal(signal.SIGTERM, "terminate")
+
+    def kill(self) -> None:
+        """Send SIGKILL."""
+        self._signal(signal.SIGKILL, "kill")
+
+    def interrupt(self) -> None:
+        """Send SIGINT, as Ctrl-C does."""
+        self._signal(signal.SIGINT, "interrupt")
+
+    def _signal(self, number: int, doing: str) -> None:
+        self._check_made()
+        self._check_closed()
+        if self._popen is None:
+            raise ValueError(f"cannot {doing} {self._name!r}: it has not been started")
+        assert self._parent_pid == os.getpid(), f"can only {doing} a child process"
+        self._popen._send_signal(number)
+
+    @property
+    def exitcode(self) -> int | None:
+        """None before the start and while it runs; minus the signal when it was killed."""
+        self._check_made()
+        code = super().exitcode
+        if code is not None:
+            discard_child(self)
+        return code
+
+    def result(self, timeout: float | None = None) -> Any:
+        """What the target, or `run`, returned; waits for the end of the process.
+
+        Args:
+            timeout: seconds to wait; None waits for ever.
+
+        Raises:
+            TimeoutError: it still runs.
+            ProcessDied: it was killed, or left without a result; names name, pid and signal.
+            ProcessExited: it called `sys.exit` with a code other than 0.
+            ResultNotPicklable: what it returned cannot travel.
+            RemoteError: what it raised or returned cannot be rebuilt here.
+            Exception: what the target raised, with the child's traceback as its cause.
+        """
+        return self._await_verdict(timeout, "result").get()
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """The exception that `result()` would raise; None when it would return.
+
+        Args:
+            timeout: seconds to wait for the end of the process; None waits for ever.
+
+        Raises:
+            TimeoutError: it still runs.
+        """
+        return self._await_verdict(timeout, "exception").error
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """`await process` is `result()` without blocking the event loop."""
+        self._check_startable("await")
+        return self._wait_in_loop().__await__()
+
+    async def _wait_in_loop(self) -> Any:
+        import asyncio
+
+        loop = asyncio.get_running_loop()
+        ended = loop.create_future()
+        # A descriptor of our own: two tasks may await one process, and an event loop knows each once.
+        fd = os.dup(self.sentinel)
+        try:
+            loop.add_reader(fd, _settle, ended)
+            try:
+                await ended
+            finally:
+                loop.remove_reader(fd)
+        finally:
+            os.close(fd)
+        return self.result()
+
+    def _await_verdict(self, timeout: float | None, doing: str) -> verdict.Verdict:
+        verdict.check_timeout(timeout)
+        self._check_startable(doing)
+        popen = self._popen
+        assert popen is not None
+        if popen.wait(timeout) is None:
+            raise TimeoutError(f"{self._name!r} (pid {popen.pid}) still runs after {timeout} s")
+        discard_child(self)
+        with popen.settling:
+            if self._verdict is None:
+                self._verdict = verdict.judge(self._name, popen)
+            return self._verdict
+
+    def _check_startable(self, doing: str) -> None:
+        self._check_made()
+        self._check_closed()
+        if self._parent_pid != os.getpid():
+            raise ValueError(
+                f"{doing}() of {self._name!r} in process {os.getpid()}: only the process that started it, "
+                f"{self._parent_pid}, can know its result"
+            )
+        if self._popen is None:
+            raise ValueError(f"{doing}() of {self._name!r}: it has not been started; call start() first")
+
+    def _check_made(self) -> None:
+        if "_config" not in self.__dict__:
+            raise AssertionError(
+                f"{type(self).__name__}.__init__() did not call super().__init__(), which every process needs"
+            )
+
+    def close(self) -> None:
+        self._check_made()
+        super().close()
+        self._verdict = None
+
+    def _bootstrap(self, parent_sentinel: int | None = None) -> int:
+        file = self._result_file or child.result_file()
+        assert file is not None
+        if parent_sentinel is not None:
+            # The stdlib's pipe; a pidfd tells the same, also when a sibling holds the pipe's other end.
+            os.close(parent_sentinel)
+        watched = os.dup(lifeline.parent_pidfd())
+        run = self.run
+
+        def run_and_record() -> None:
+            del self.__dict__["run"]
+            set_parent_process(ParentProcess(self._parent_name, self._parent_pid, watched))
+            child.record(run, file)
+
+        self.__dict__["run"] = run_and_record
+        return super()._bootstrap(watched)
+
+
+def _settle(ended: Future[None]) -> None:
+    if not ended.done():
+        ended.set_result(None)
+
+
+class ParentProcess(BaseProcess):
+    """The parent, in a child: its name, its pid, and whether it lives."""
+
+    def __init__(self, name: str, pid: int, sentinel: int) -> None:
+        self._identity = ()
+        self._name = name
+        self._pid = pid
+        self._parent_pid = None  # type: ignore[assignment]
+        self._popen = None
+        self._closed = False
+        self._sentinel = sentinel
+        self._config = {}
+
+    def is_alive(self) -> bool:
+        return not lifeline.wait_readable(self._sentinel, 0)
+
+    def join(self, timeout: float | None = None) -> None:
+        verdict.check_timeout(timeout)
+        lifeline.wait_readable(self._sentinel, timeout)
+
+    @property
+    def ident(self) -> int:
+        return self._pid
+
+    pid = ident
+
+
+def _check_arguments(target: object, name: object, args: object, kwargs: object) -> None:
+    if target is not None and not callable(target):
+        raise TypeError(f"target must be callable or None, not {type(target).__name__}")
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"name must be a string or None, not {type(name).__name__}")
+    if isinstance(args, (str, bytes)) or not isinstance(args, Iterable):
+        shown = f"{args!r:.60}"
+        raise TypeError(f"args must be a tuple of arguments, not {shown}; one argument is written args=({shown},)")
+    if not isinstance(kwargs, Mapping) and not isinstance(kwargs, Iterable):
+        raise TypeError(f"kwargs must be a dict of named arguments, not {type(kwargs).__name__}")

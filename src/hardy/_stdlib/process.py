@@ -1,0 +1,88 @@
+"""The private state of `multiprocessing.process`: who we are, our children, our parent."""
+
+from __future__ import annotations
+
+import atexit
+import os
+from multiprocessing import process as _process
+from multiprocessing import util as _util
+from multiprocessing.process import BaseProcess
+from typing import TYPE_CHECKING, Any
+
+__all__ = [
+    "StdlibProcess",
+    "add_child",
+    "discard_child",
+    "forget_ended_children",
+    "leave_fork",
+    "prepare_exit",
+    "set_parent_process",
+]
+
+# Up to 3.12 `BaseProcess._bootstrap` itself joins the children; later, whoever forked must do so
+# through atexit, so that functions registered in the child run too.
+_BOOTSTRAP_JOINS = "_exit_function" in BaseProcess._bootstrap.__code__.co_names  # type: ignore[attr-defined]
+
+if TYPE_CHECKING:
+
+    class StdlibProcess(BaseProcess):
+        """The stdlib's process with the private members that hardy builds upon."""
+
+        _popen: Any
+        _closed: bool
+        _config: dict[str, Any]
+        _identity: tuple[int, ...]
+        _name: str
+        _parent_name: str
+        _parent_pid: int
+        _sentinel: int
+        _start_method: str | None
+        _target: Any
+        _args: Any
+        _kwargs: Any
+
+        def _check_closed(self) -> None: ...
+        def _bootstrap(self, parent_sentinel: int | None = None) -> int: ...
+        @staticmethod
+        def _Popen(process_obj: Any) -> Any: ...  # noqa: N802
+        @staticmethod
+        def _after_fork() -> None: ...
+
+else:
+    StdlibProcess = BaseProcess
+
+
+def add_child(process: BaseProcess) -> None:
+    """Count a started process among `active_children()`."""
+    _process._children.add(process)  # type: ignore[attr-defined]
+
+
+def discard_child(process: BaseProcess) -> None:
+    """Take an ended process out of `active_children()`."""
+    _process._children.discard(process)  # type: ignore[attr-defined]
+
+
+def forget_ended_children() -> None:
+    """Take all ended processes out of `active_children()`."""
+    _process._cleanup()  # type: ignore[attr-defined]
+
+
+def set_parent_process(parent: BaseProcess) -> None:
+    """What `parent_process()` gives from now on, in a child."""
+    _process._parent_process = parent  # type: ignore[attr-defined]
+
+
+def prepare_exit() -> None:
+    """At the start of a forked child: forget the parent's atexit functions, keep the joining of children."""
+    if not _BOOTSTRAP_JOINS:
+        atexit._clear()
+        atexit.register(_util._exit_function)  # type: ignore[attr-defined]
+
+
+def leave_fork(code: int) -> None:
+    """End a forked child."""
+    try:
+        if not _BOOTSTRAP_JOINS:
+            atexit._run_exitfuncs()
+    finally:
+        os._exit(code)

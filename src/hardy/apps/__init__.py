@@ -1,0 +1,1 @@
+"""Programs made with hardy, on its public names only."""

@@ -1,0 +1,8 @@
+"""Processes: hardy's own, with the names of `multiprocessing.process`."""
+
+from multiprocessing.process import active_children, current_process, parent_process
+
+from hardy._proc.process import BaseProcess
+from hardy.context import Process
+
+__all__ = ["BaseProcess", "Process", "active_children", "current_process", "parent_process"]

@@ -1,0 +1,248 @@
+"""The lifeline and the board of the core: who is watched, who is reaped, who is known by name."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+
+import pytest
+from helpers import targets
+from helpers.procs import run_script
+from helpers.waiting import wait_until
+
+from hardy._core import board, lifeline, runtime
+from hardy.process import Process
+
+LONG_S = 10.0
+
+
+def test_lifeline_has_a_thread_only_while_it_watches() -> None:
+    """A program without children has no thread of hardy's."""
+    before = lifeline.thread_count()
+    process = Process(target=targets.pause)
+    process.start()
+    during = lifeline.thread_count()
+
+    process.kill()
+    process.join()
+
+    assert (before, during) == (0, 1)
+    assert wait_until(lambda: lifeline.thread_count() == 0, LONG_S)
+
+
+def test_raw_fork_is_no_hardy_child() -> None:
+    """A child of a bare os.fork() has no lifeline, and neither reaps nor loses its siblings."""
+    process = Process(target=targets.pause)
+    process.start()
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        told = (lifeline.parent_pidfd(), lifeline.thread_count(), process._popen.poll())
+        os.write(w, repr(told).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+    told = os.read(r, 100).decode()
+    os.close(r)
+    os.close(w)
+
+    assert told == "(-1, 0, None)"
+    assert process.is_alive()
+    process.kill()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def test_signal_after_the_end_reaches_nobody() -> None:
+    """A pidfd names one process for ever; a pid that is used again would not."""
+    process = Process(target=targets.square, args=(1,))
+    process.start()
+    process.join()
+
+    process.kill()
+    process.terminate()
+
+    assert process.exitcode == 0
+
+
+def test_status_is_unknown_when_somebody_else_waited() -> None:
+    """A program that waits for any child may take the status; the child's own word then counts."""
+    done = run_script("""
+        import os, signal
+        from hardy.process import Process
+
+        def work():
+            return 5
+
+        if __name__ == "__main__":
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            well = Process(target=work)
+            well.start()
+            print(well.result(), well.exitcode)
+            killed = Process(target=signal.pause)
+            killed.start()
+            killed.kill()
+            print(type(killed.exception()).__name__, killed.exitcode in (255, -9))
+    """)
+
+    assert done.stdout == "5 0\nProcessDied True\n", done.stderr
+
+
+def test_no_start_when_pidfds_are_forbidden() -> None:
+    """One clear error at `start()`, and no process."""
+    done = run_script("""
+        import ctypes, os, struct
+        from hardy.process import Process, active_children
+
+        def forbid_pidfd_open():
+            # A seccomp filter: pidfd_open gives EPERM, all else is allowed.
+            code = b"".join(struct.pack("HBBI", *line) for line in [
+                (0x20, 0, 0, 0), (0x15, 0, 1, 434), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)])
+            buffer = ctypes.create_string_buffer(code)
+            program = struct.pack("HxxxxxxP", 4, ctypes.addressof(buffer))
+            libc = ctypes.CDLL(None, use_errno=True)
+            assert libc.prctl(38, 1, 0, 0, 0) == 0
+            assert libc.prctl(22, 2, program, 0, 0) == 0
+
+        if __name__ == "__main__":
+            try:
+                forbid_pidfd_open()
+            except AssertionError:
+                print("no seccomp")
+            else:
+                try:
+                    Process(target=os.getpid).start()
+                except OSError as error:
+                    print(error.errno, "pidfd_open" in str(error), active_children())
+    """)
+
+    if done.stdout == "no seccomp\n":
+        pytest.skip("this kernel has no seccomp filters")
+    assert done.stdout == "1 True []\n", done.stderr
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="Python warns of forks with threads from 3.12 on")
+def test_fork_warns_of_threads_exactly_when_they_are_not_the_lifelines() -> None:
+    """The lifeline's thread holds no lock of anybody; another thread may."""
+    watched = Process(target=targets.pause)
+    watched.start()
+
+    def warned() -> int:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            process = Process(target=targets.square, args=(1,))
+            process.start()
+            process.join()
+        return sum("multi-threaded" in str(each.message) for each in caught)
+
+    alone = warned()
+    leave = threading.Event()
+    thread = threading.Thread(target=leave.wait)
+    thread.start()
+    beside_another = warned()
+    leave.set()
+    thread.join()
+
+    assert (alone, beside_another) == (0, 1)
+    watched.kill()
+    watched.join()
+
+
+def test_board_names_the_living_and_the_dead() -> None:
+    """By identity and by pid: name, pid, and exit code once there is one."""
+    process = Process(target=targets.pause, name="näme-1")
+    process.start()
+    pid = process.pid
+    assert pid is not None
+    identity = runtime.identity_of(pid)
+    living = board.describe(identity)
+    rows = board.live()
+    below = board.descendants(runtime.self_identity())
+
+    process.kill()
+    process.join()
+
+    assert living == ("näme-1", pid, None)
+    assert (identity, runtime.self_identity(), "näme-1") in rows
+    assert (identity, runtime.self_identity(), "näme-1") in below
+    assert board.describe(identity) == ("näme-1", pid, -signal.SIGKILL)
+    assert board.describe_pid(pid) == ("näme-1", pid, -signal.SIGKILL)
+    assert identity not in [row[0] for row in board.live()]
+
+
+def test_board_knows_nothing_of_strangers() -> None:
+    """None for what hardy did not start."""
+    stranger = subprocess.Popen(["sleep", "100"])
+    identity = runtime.identity_of(stranger.pid)
+
+    found = board.describe(identity), board.describe_pid(stranger.pid), board.describe(0)
+
+    stranger.kill()
+    stranger.wait()
+    assert found == (None, None, None)
+
+
+def test_board_counts_deaths() -> None:
+    """Every reaper says so: waiters on other objects need not poll."""
+    before = board.death_count()
+    process = Process(target=targets.square, args=(1,))
+    process.start()
+
+    process.join()
+
+    assert board.death_count() == before + 1
+
+
+def test_board_cuts_a_long_name_at_a_character() -> None:
+    """No half of a character is ever read."""
+    process = Process(target=targets.square, args=(1,), name="ä" * 60)
+    process.start()
+    process.join()
+
+    found = board.describe_pid(process.pid or 0)
+
+    assert found is not None
+    assert found[0] == "ä" * 46
+
+
+def test_board_reuses_the_places_of_the_dead_and_keeps_the_living() -> None:
+    """More claims than places: the oldest dead give way, the living do not."""
+    process = Process(target=targets.pause, name="old")
+    process.start()
+    assert process.pid is not None
+    identity = runtime.identity_of(process.pid)
+
+    for _ in range(5000):
+        board.give_back(board.claim("failed", False))
+
+    assert board.describe(identity) == ("old", process.pid, None)
+    me = board.describe(runtime.self_identity())
+    assert me is not None
+    assert me[0] == "MainProcess"
+    process.kill()
+    process.join()
+
+
+def test_board_loses_no_place_when_claimers_are_killed() -> None:
+    """A place whose claimer died half-way is claimed again."""
+    done = run_script("""
+        import os
+        from hardy._core import board, runtime
+
+        board.ensure("main")
+        for step in ["after_cas", "before_close", "after_close"]:
+            for _ in range(10):
+                if os.fork() == 0:
+                    runtime.arm(f"board.claim.{step}=kill")
+                    board.claim("lost", False)
+                    os._exit(1)
+                assert os.wait()[1] == 9
+        claimed = [board.claim("kept", False) for _ in range(4200)]
+        print(len({slot for slot in claimed if slot >= 0}), min(claimed))
+    """)
+
+    assert done.stdout == "4095 -1\n", done.stderr
