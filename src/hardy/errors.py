@@ -49,10 +49,11 @@ class ForeignHandle(AttachError):
     """A handle is used in a process that must not: in another pid namespace, or of another version."""
 
 
-class Closed(HardyError, ValueError, EOFError):
+class Closed(HardyError, ValueError, EOFError, OSError):
     """A queue is closed: in this process, or for all, since nobody is left who could put.
 
-    The stdlib raises a plain ValueError for the former; the latter is a wait without end there.
+    The stdlib raises ValueError (`put`, `get`) or OSError (`empty`) for the former; the latter is a wait without
+    end there.
     """
 
 

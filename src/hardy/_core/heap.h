@@ -272,16 +272,30 @@ static inline int hdy_chain_copy(hdy_queue *q, uint32_t unit, uint64_t skip, cha
     return size ? -EIO : 0;
 }
 
-/* Sets the owner of every extent of a chain; in the guard. Maps them all first: 0 or -ENOMEM. */
-static inline int hdy_chain_own(hdy_queue *q, uint32_t unit, uint64_t owner)
+/* Maps a chain and looks whether it is one that holds `size` bytes: 0, -ENOMEM, or -EUCLEAN (a
+ * stray write went over the table). Whoever takes a chain over asks first; the walks below trust it. */
+static inline int hdy_chain_check(hdy_queue *q, uint32_t unit, uint64_t size)
 {
-    hdy_ring *r = q->ring;
-    for (uint32_t u = unit; u;) {
-        hdy_unit *e = hdy_entry(q, u);
+    uint64_t left = (size + HDY_UNIT_BYTES - 1) / HDY_UNIT_BYTES;
+    while (unit) {
+        if (unit / HDY_ARENA_UNITS >= q->ring->arenas || unit % HDY_ARENA_UNITS == 0)
+            return -EUCLEAN;
+        hdy_unit *e = hdy_entry(q, unit);
         if (!e)
             return -ENOMEM;
-        u = e->next;
+        uint32_t n = hdy_load(&e->n) & ~HDY_MARK;
+        if (n == 0 || n > left || unit % HDY_ARENA_UNITS + n > HDY_ARENA_UNITS)
+            return -EUCLEAN;
+        left -= n;
+        unit = e->next;
     }
+    return left ? -EUCLEAN : 0;
+}
+
+/* Sets the owner of every extent of a checked chain; in the guard. */
+static inline void hdy_chain_own(hdy_queue *q, uint32_t unit, uint64_t owner)
+{
+    hdy_ring *r = q->ring;
     while (unit) {
         hdy_unit *e = hdy_entry(q, unit);
         if (owner && !e->owner)
@@ -291,7 +305,6 @@ static inline int hdy_chain_own(hdy_queue *q, uint32_t unit, uint64_t owner)
         hdy_store(&e->owner, owner);
         unit = e->next;
     }
-    return 0;
 }
 
 /* Units of a chain, at least 1. */

@@ -127,7 +127,7 @@ static inline void hdy_lease_fill(hdy_lease *l, const hdy_held *slot, char *smal
     l->deliveries = slot->deliveries;
     l->size = slot->size;
     l->payload_unit = slot->unit;
-    if (!slot->unit)
+    if (!slot->unit && slot->size <= sizeof slot->payload)
         memcpy(small, slot->payload, slot->size);
 }
 
@@ -192,6 +192,8 @@ static inline int hdy_lease_take(hdy_queue *q, hdy_lease *l, char *small, uint32
     slot->size = rec->size;
     slot->unit = 0;
     if (hdy_record_large(rec, &large)) {
+        if ((error = hdy_chain_check(q, large.unit, large.size)))
+            return error;
         slot->size = large.size;
         slot->unit = large.unit;
     } else if (rec->size <= sizeof slot->payload) {
@@ -241,8 +243,10 @@ static inline int hdy_lease_ack(hdy_queue *q, const hdy_lease *l, uint32_t *hand
     hdy_store(&slot->state, HDY_SLOT_FREE);
     HDY_FAILPOINT("lease.ack.after_commit");
     r->leased -= r->leased > 0;
-    if (unit && hdy_chain_own(q, unit, hdy_self()) == 0)
+    if (unit && hdy_chain_check(q, unit, l->size) == 0) {
+        hdy_chain_own(q, unit, hdy_self());
         *hand = unit;
+    }
     HDY_FAILPOINT("lease.ack.done");
     return 0;
 }

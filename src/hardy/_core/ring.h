@@ -219,7 +219,7 @@ static inline hdy_record *hdy_front(hdy_queue *q, hdy_state *n, hdy_emptied *out
     for (;;) {
         char *block = hdy_unit_at(q, n->head_unit);
         if (HDY_UNLIKELY(!block)) {
-            *error = -ENOMEM;
+            *error = n->head_unit / HDY_ARENA_UNITS >= q->ring->arenas ? -EUCLEAN : -ENOMEM;
             return NULL;
         }
         hdy_record *rec = (hdy_record *)(block + n->head_off);
@@ -292,14 +292,10 @@ static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t r
             if (i)
                 break;
             g->size = l.size;
+            if ((error = hdy_chain_check(q, l.unit, l.size)))
+                return error;
             if (g->room != l.size)
                 return -EMSGSIZE;
-            for (uint32_t u = l.unit; u;) {
-                hdy_unit *e = hdy_entry(q, u);
-                if (!e)
-                    return -ENOMEM;
-                u = e->next;
-            }
             g->unit = large = l.unit;
             hdy_pass(n, rec, l.size);
             i++;

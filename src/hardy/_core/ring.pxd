@@ -26,9 +26,12 @@ cdef extern from "repair.h":
             for (uint32_t u = unit; u; u = hdy_entry(q, u)->next)
                 hdy_punch(q, u, hdy_entry(q, u)->n);
         HDY_FAILPOINT("heap.hand.before_free");
-        while (hdy_slice(q) != 0) {}
-        hdy_chain_free(q, unit, resident);
-        hdy_leave(q);
+        int r;
+        while ((r = hdy_slice(q)) == -ETIMEDOUT) {}
+        if (r == 0) {
+            hdy_chain_free(q, unit, resident);
+            hdy_leave(q);
+        }
     }
 
     static void hdy_unmap_arenas(hdy_queue *q)

@@ -227,8 +227,7 @@ cdef class Ring:
             p.flags |= flag
             self.q.user_flags = p.flags
         hdy_leave(&self.q)
-        self.q.user_flags |= flag
-        self.q.forks = hdy_rt.forks
+        self.q.user_flags |= flag  # also where no entry could be had: it is not asked for again
         return 0
 
     def _close(self):

@@ -104,7 +104,7 @@ cdef class LeaseRing(Channel):
             raise Empty
         owner = None
         try:
-            if h.lease.payload_unit:
+            if h.lease.payload_unit or h.lease.size > _PAYLOAD_BYTES:
                 if wants_bytearray(h.lease.kind):
                     owner = PyByteArray_FromStringAndSize(NULL, h.lease.size)
                     to = PyByteArray_AS_STRING(owner)

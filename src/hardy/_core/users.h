@@ -67,11 +67,9 @@ static inline hdy_user *hdy_user_own(hdy_queue *q)
     if (q->forks == hdy_rt->forks && q->user)
         return &hdy_users(q->ring)[q->user - 1];
     own = hdy_user_of(q, hdy_self());
-    if (own) {
-        q->user = (uint32_t)(own - hdy_users(q->ring)) + 1;
-        q->forks = hdy_rt->forks;
-        q->user_flags = own->flags;
-    }
+    q->user = own ? (uint32_t)(own - hdy_users(q->ring)) + 1 : 0;
+    q->user_flags = own ? own->flags : 0;
+    q->forks = hdy_rt->forks;
     return own;
 }
 

@@ -17,26 +17,34 @@ from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
 from hardy._sync.owner import describe
 from hardy.errors import Closed, TasksLost
 
-__all__ = ["JoinableQueue", "Queue", "SimpleQueue", "check_bound"]
+__all__ = ["JoinableQueue", "Queue", "SimpleQueue", "check_bound", "check_maxsize"]
 
-# What the stdlib's C semaphore allows, and thus what it takes for "no bound".
 _LARGEST_BOUND = 2**63 - 1
 
 
-def check_bound(name: str, value: Any) -> int:
+def check_bound(name: str, value: Any, least: int = 0) -> int:
     """A bound of a queue as a non-negative int, 0 for none.
+
+    Args:
+        name: what the caller calls it.
+        value: what the user gave.
+        least: the smallest that is allowed; what is below 0 counts as none.
 
     Raises:
         TypeError: it is no int.
-        ValueError: it is too large.
+        ValueError: it is too small or too large.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise TypeError(f"{name} must be an int, not {type(value).__name__}")
     number = int(value.__index__())
-    if number > _LARGEST_BOUND:
-        raise ValueError(f"{name} must be at most {_LARGEST_BOUND}, not {number}")
-    # The stdlib takes 0 and any negative number for "no bound".
+    if not least <= number <= _LARGEST_BOUND:
+        raise ValueError(f"{name} must be between {max(least, 0)} and {_LARGEST_BOUND}, not {number}")
     return max(number, 0)
+
+
+def check_maxsize(value: Any) -> int:
+    """A `maxsize`: as the stdlib, any negative number means no bound."""
+    return check_bound("maxsize", value, -_LARGEST_BOUND)
 
 
 class _RingQueue(Channel):
@@ -48,6 +56,16 @@ class _RingQueue(Channel):
         if self.closed:
             raise Closed(f"{self!r} is closed in this process and cannot be sent")
         return _rebuild, (type(self), pack_segment(self.segment))
+
+    def empty(self) -> bool:
+        """Whether the queue is empty at this instant.
+
+        Raises:
+            Closed: this process has closed the queue.
+        """
+        if self.closed:
+            raise Closed(f"{self!r} is closed in this process")
+        return super().empty()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.segment.uid[:4].hex()}>"
@@ -101,7 +119,7 @@ class Queue(_RingQueue):
     """
 
     def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, ctx: Any = None) -> None:
-        self._create(CODEC, check_bound("maxsize", maxsize), check_bound("maxbytes", maxbytes), 0, False)
+        self._create(CODEC, check_maxsize(maxsize), check_bound("maxbytes", maxbytes), 0, False)
 
     def join_thread(self) -> None:
         """Nothing to wait for: there is no feeder thread. Kept so that programs run unchanged."""
@@ -130,7 +148,7 @@ class JoinableQueue(JoinableRing, Queue):
     """
 
     def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, ctx: Any = None) -> None:
-        self._create(CODEC, check_bound("maxsize", maxsize), check_bound("maxbytes", maxbytes), 0, True)
+        self._create(CODEC, check_maxsize(maxsize), check_bound("maxbytes", maxbytes), 0, True)
 
     def task_done(self) -> None:
         """Say that an object taken from the queue is done with.

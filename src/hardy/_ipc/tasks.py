@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from hardy._core.tasks import Hold, LeaseRing
 from hardy._ipc.pickling import CODEC
-from hardy._ipc.queues import _RingQueue, check_bound
+from hardy._ipc.queues import _RingQueue, check_bound, check_maxsize
 from hardy.errors import CannotUnpickle, Closed
 
 __all__ = ["DeadLetter", "Lease", "TaskQueue"]
@@ -129,7 +129,7 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
         deliveries = check_bound("max_deliveries", max_deliveries)
         if deliveries >= 2**32:
             raise ValueError(f"max_deliveries must be below 2**32, not {deliveries}")
-        self._create(CODEC, check_bound("maxsize", maxsize), check_bound("maxbytes", maxbytes), deliveries, False)
+        self._create(CODEC, check_maxsize(maxsize), check_bound("maxbytes", maxbytes), deliveries, False)
 
     def take(self, block: bool = True, timeout: float | None = None) -> Lease[T]:
         """A lease of the oldest item; items that came back go first.
