@@ -136,7 +136,7 @@ static inline uint32_t hdy_heap_sweep(hdy_queue *q)
         for (uint32_t i = 1; i < HDY_ARENA_UNITS; i += t[i].n ? t[i].n : 1) {
             if (t[i].n == 0 || t[i].owner == 0 || t[i].owner == known_alive)
                 continue;
-            if (hdy_alive(t[i].owner)) {
+            if (t[i].owner != HDY_ABANDONED && hdy_alive(t[i].owner)) {
                 known_alive = t[i].owner;
                 continue;
             }
@@ -317,6 +317,22 @@ static inline void hdy_chain_own(hdy_queue *q, uint32_t unit, uint64_t owner)
             r->hands -= r->hands > 0;
         hdy_store(&e->owner, owner);
         unit = e->next;
+    }
+}
+
+/* How long who frees a chain tries for the guard before it abandons the chain (see hdy_guard_lock_slice). */
+#define HDY_HAND_SLICES 4
+
+/* Leaves a chain in this process's hand to the next sweep; needs no guard, for nobody else may change it. */
+static inline void hdy_chain_abandon(hdy_queue *q, uint32_t unit)
+{
+    while (unit) {
+        hdy_unit *e = hdy_entry(q, unit);
+        if (!e)
+            return;
+        uint32_t next = e->next; /* after the store the extent may be anybody's */
+        hdy_store(&e->owner, HDY_ABANDONED);
+        unit = next;
     }
 }
 

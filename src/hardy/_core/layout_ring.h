@@ -45,6 +45,7 @@ typedef struct {
     uint32_t next;  /* next extent of a message that needs several (0: last) */
 } hdy_unit;
 #define HDY_RESIDENT 1ull
+#define HDY_ABANDONED 2ull /* allocated: in nobody's hand, as if its owner had died */
 #define HDY_MARK 0x80000000u
 _Static_assert(sizeof(hdy_unit) == 16, "the unit table has 4 KiB");
 

@@ -12,7 +12,8 @@ cdef extern from "repair.h":
     static inline int hdy_slice(hdy_queue *q) { return hdy_guard_lock_slice(&q->ring->guard, hdy_ring_repair, q); }
 
     /* Frees a chain in this process's hand, its pages too when many free ones are kept already.
-       Takes the guard itself, however long that takes: the message must not be left behind. */
+       Takes the guard itself, without the GIL. When that is not to be had (its holder is stopped), the chain is
+       nobody's, and the next sweep frees it: no signal could end a longer wait here. */
     static void hdy_hand_free(hdy_queue *q, uint32_t unit)
     {
         uint32_t units = hdy_chain_units(q, unit);
@@ -21,13 +22,16 @@ cdef extern from "repair.h":
             for (uint32_t u = unit; u; u = hdy_entry(q, u)->next)
                 hdy_punch(q, u, hdy_entry(q, u)->n);
         HDY_FAILPOINT("heap.hand.before_free");
-        int r;
-        while ((r = hdy_slice(q)) == -ETIMEDOUT) {}
+        int r = -ETIMEDOUT;
+        for (int i = 0; i < HDY_HAND_SLICES && r == -ETIMEDOUT; i++)
+            r = hdy_slice(q);
         if (r == 0) {
             hdy_chain_free(q, unit, resident);
             if (!resident)
                 q->ring->punched += units;
             hdy_leave(q);
+        } else {
+            hdy_chain_abandon(q, unit);
         }
     }
 
@@ -130,7 +134,7 @@ cdef class Ring:
     cdef int _sleep(
         self, unsigned int *word, unsigned int seen, unsigned int deaths, long long deadline, int turn
     ) except -1
-    cdef int _note(self, unsigned int flag) except -1
+    cdef int _note(self, unsigned int flag, long long deadline) except -1
     cdef int _at_end_of_stream(self, bint eager) except -1
     cdef object _end(self)
     cdef int _tidy(self) except -1

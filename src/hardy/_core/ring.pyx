@@ -43,6 +43,7 @@ cdef int check_rc(int rc) except -1:
 
 
 @cython.no_gc_clear
+@cython.auto_pickle(False)
 cdef class Ring:
     """A queue of messages in shared memory; the base of every queue of hardy.
 
@@ -228,10 +229,11 @@ cdef class Ring:
 
     # ---- the end ----
 
-    cdef int _note(self, unsigned int flag) except -1:
-        # Notes in this process's entry what it does with the queue.
+    cdef int _note(self, unsigned int flag, long long deadline) except -1:
+        # Notes in this process's entry what it does with the queue. 1: the guard was not to be had in time.
         cdef hdy_user *p
-        self._enter_surely()
+        if self._enter(deadline):
+            return 1
         p = hdy_user_own(&self.q)
         if p != NULL:
             p.flags |= flag
@@ -243,7 +245,7 @@ cdef class Ring:
     def _close(self):
         if self.closed:
             return
-        self._note(HDY_USER_CLOSED)
+        self._note(HDY_USER_CLOSED, HDY_FOREVER)
         self._enter_surely()
         self.q.ring.closes += 1
         hdy_wake(&self.q, HDY_ITEMS, 1 << 30)
