@@ -21,7 +21,7 @@ from hardy._core import runtime
 
 RAISED = 70
 # What a blocked actor is in, by its number on this machine.
-_FUTEX = {"x86_64": "202 ", "aarch64": "98 "}.get(platform.machine())
+_FUTEX = {"x86_64": ("202 ", "449 "), "aarch64": ("98 ", "449 ")}.get(platform.machine())
 
 
 class Line:

@@ -1,4 +1,5 @@
 # put and get: how messages go in and out of a ring (protocol: ring.h).
+cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.errno cimport EAGAIN, EMSGSIZE
@@ -31,6 +32,7 @@ cdef int _wanted(object max_items) except -1:
     return min(max_items, BATCH_MESSAGES)
 
 
+@cython.auto_pickle(False)  # how a queue travels is said above the core
 cdef class Channel(Ring):
     """A ring that objects go in and out of."""
 
@@ -47,7 +49,7 @@ cdef class Channel(Ring):
                 return -1
             rc = hdy_ring_put(&self.q, m, count, done)
             if rc == -EAGAIN and block:
-                seen = hdy_ask(&self.q.ring.space_asked, &self.q.ring.space_seq)
+                seen = hdy_ask(&self.q, HDY_SPACE)
             hdy_leave(&self.q)
             if rc == 0:
                 return 0
@@ -63,7 +65,8 @@ cdef class Channel(Ring):
         cdef int rc = 0, done = 0, full
         if self._wait_space(m.size, block, deadline):
             return -1
-        self._enter_surely()
+        if self._enter(deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS):
+            return -1
         m.unit = hdy_chain_alloc(&self.q, m.size, &rc)
         hdy_leave(&self.q)
         if not m.unit:
@@ -75,10 +78,12 @@ cdef class Channel(Ring):
                 check_rc(rc)
             full = self._push(m, 1, &done, block, deadline)
         except BaseException:
-            hdy_hand_free(&self.q, m.unit)
+            with nogil:
+                hdy_hand_free(&self.q, m.unit)
             raise
         if full:
-            hdy_hand_free(&self.q, m.unit)
+            with nogil:
+                hdy_hand_free(&self.q, m.unit)
         return full
 
     cdef int _wait_space(self, unsigned long long size, bint block, long long deadline) except -2:
@@ -91,7 +96,7 @@ cdef class Channel(Ring):
                 return -1
             full = hdy_is_full(self.q.ring, hdy_current(self.q.ring), size)
             if full:
-                seen = hdy_ask(&self.q.ring.space_asked, &self.q.ring.space_seq)
+                seen = hdy_ask(&self.q, HDY_SPACE)
             hdy_leave(&self.q)
             if not full:
                 return 0
@@ -100,8 +105,8 @@ cdef class Channel(Ring):
             self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, turn)
             turn += 1
 
-    cdef int _writable(self, unsigned long long size) except -1:
-        # Checks that hold before anything is written.
+    cdef int _writable(self, unsigned long long size, bint block, long long deadline) except -1:
+        # Checks that hold before anything is written. Full: the guard was not to be had in time.
         if self.closed:
             raise Closed(f"{self!r} is closed in this process; put before close()")
         self.segment.check()
@@ -109,7 +114,8 @@ cdef class Channel(Ring):
             raise ValueError(f"a message of {size} bytes never fits a queue with maxbytes={self.q.ring.maxbytes}; "
                              "nothing was put")
         if self.q.forks != hdy_rt.forks or not self.q.user_flags & HDY_USER_PUT:
-            self._note(HDY_USER_PUT)
+            if self._note(HDY_USER_PUT, deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS):
+                raise Full
         return 0
 
     def put(self, obj, block=True, timeout=None):
@@ -133,7 +139,7 @@ cdef class Channel(Ring):
         if timeout is not None and wait:
             deadline = deadline_ns(timeout)
         _keep = encode(obj, &e, self._dumps)
-        self._writable(e.size)
+        self._writable(e.size, wait, deadline)
         self._put_encoded(&e, wait, deadline)
 
     cdef int _put_encoded(self, encoding *e, bint block, long long deadline) except -1:
@@ -177,7 +183,7 @@ cdef class Channel(Ring):
         try:
             for obj in objs:
                 _keep = encode(obj, &e, self._dumps)
-                self._writable(e.size)
+                self._writable(e.size, True, deadline)
                 if not batch.fits(e.size):
                     self._flush(batch, deadline)
                 if e.size <= HDY_INLINE_MAX:
@@ -190,8 +196,10 @@ cdef class Channel(Ring):
         except BaseException as error:
             try:
                 self._flush(batch, deadline)  # those before the culprit; empty when the flush itself failed
-            finally:
-                error.put = batch.total
+            except BaseException as second:
+                second.put = batch.total
+                raise
+            error.put = batch.total
             raise
         return batch.total
 
@@ -224,7 +232,7 @@ cdef class Channel(Ring):
                     return -1
                 rc = hdy_ring_get(&self.q, got, count, room, done)
                 if rc == -EAGAIN and block:
-                    seen = hdy_ask(&self.q.ring.items_asked, &self.q.ring.items_seq)
+                    seen = hdy_ask(&self.q, HDY_ITEMS)
                 hdy_leave(&self.q)
                 if rc == 0:
                     return 0

@@ -1,4 +1,5 @@
 # A queue that counts what is not yet done with.
+cimport cython
 from libc.errno cimport ERANGE
 from libc.stdint cimport uint64_t
 
@@ -13,6 +14,7 @@ hdy_rt = runtime.shared()
 _declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])
 
 
+@cython.auto_pickle(False)  # how a queue travels is said above the core
 cdef class JoinableRing(Channel):
     """A queue whose messages are each to be followed by a `task_done`."""
 
@@ -40,11 +42,12 @@ cdef class JoinableRing(Channel):
         self.segment.check()
         while True:
             deaths = count_deaths()
-            self._enter_surely()
+            if self._enter(deadline):
+                return False
             over = hdy_current(r).unfinished == 0
             if not over and turn and hdy_count(hdy_current(r)) == 0:
                 lost = hdy_ring_write_off(&self.q, &identity)
-            seen = hdy_ask(&r.done_asked, &r.done_seq)
+            seen = hdy_ask(&self.q, HDY_DONE)
             hdy_leave(&self.q)
             if lost:
                 return (identity, lost)

@@ -1,4 +1,5 @@
 # Leases on the messages of a queue (protocol: lease.h).
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from libc.errno cimport EAGAIN, ESTALE
@@ -44,6 +45,7 @@ cdef class Hold:
         return self.open
 
 
+@cython.auto_pickle(False)  # how a queue travels is said above the core
 cdef class LeaseRing(Channel):
     """A queue whose messages are taken under leases."""
 
@@ -65,7 +67,7 @@ cdef class LeaseRing(Channel):
                         hdy_lease_sweep(&self.q)
                     rc = hdy_lease_take(&self.q, &h.lease, small, deaths)
                 if rc == -EAGAIN and block:
-                    seen = hdy_ask(&self.q.ring.items_asked, &self.q.ring.items_seq)
+                    seen = hdy_ask(&self.q, HDY_ITEMS)
                 hdy_leave(&self.q)
                 if rc == 0:
                     h.open = True
@@ -172,11 +174,12 @@ cdef class LeaseRing(Channel):
         self.segment.check()
         while True:
             deaths = count_deaths()
-            self._enter_surely()
+            if self._enter(deadline):
+                return False
             if turn:
                 hdy_lease_sweep(&self.q)
             over = hdy_count(hdy_current(r)) == 0 and r.leased == r.dead
-            seen = hdy_ask(&r.done_asked, &r.done_seq)
+            seen = hdy_ask(&self.q, HDY_DONE)
             hdy_leave(&self.q)
             if over or hdy_now_ns() >= deadline:
                 return bool(over)
