@@ -8,9 +8,11 @@ so that the lifeline holds before any module of the user is imported.
 from __future__ import annotations
 
 import io
+import operator
 import os
 import pickle
 import re
+import sys
 from collections.abc import Mapping
 from multiprocessing import reduction
 from typing import Any
@@ -58,6 +60,11 @@ class Call:
         return self._call
 
 
+def _adopt_path() -> Call:
+    """Gives the child our `sys.path`, with what every interpreter has."""
+    return Call(exec, f"import sys\nsys.path[:] = {sys.path!r}")
+
+
 class _FreshPopen(Popen):
     """What both have in common.
 
@@ -93,8 +100,7 @@ class _FreshPopen(Popen):
         payload = io.BytesIO()
         with spawning(self):
             # In this order: the child must find hardy before it can arm itself.
-            path = Call(exec, f"import sys\nsys.path[:] = {preparation['sys_path']!r}")
-            armed = {"hardy_path": path, "hardy_arming": self._arming(process_obj, by_thread), **self._first}
+            armed = {"hardy_path": _adopt_path(), "hardy_arming": self._arming(process_obj, by_thread), **self._first}
             reduction.dump({**armed, **preparation}, payload)
             try:
                 reduction.dump(process_obj, payload)
@@ -152,7 +158,9 @@ class ForkserverPopen(_FreshPopen):
         payload = self._write_payload(process_obj, by_thread=False)
         try:
             # The forkserver's pipe holds little; so it carries only the way to the payload.
-            opening = pickle.dumps(Call(_open_payload, self.duplicate_for_child(payload)))
+            # The first of the pair lets the child find hardy, which the second needs.
+            pair = (_adopt_path(), Call(_open_payload, self.duplicate_for_child(payload)))
+            opening = pickle.dumps(Call(operator.getitem, pair, 1))
             opening += pickle.dumps(Call(_read_process))
             self._connect(opening)
         finally:

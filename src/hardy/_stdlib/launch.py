@@ -27,6 +27,9 @@ __all__ = [
     "wait_for_forkserver_end",
 ]
 
+# What a child needs of hardy before it can begin.
+_OURS = "hardy"
+
 # How a descriptor is named in the pickle of a process that is being started.
 SpawnDupFd: type[Any] = _popen_spawn._DupFd
 ForkserverDupFd: type[Any] = _popen_forkserver._DupFd
@@ -83,6 +86,10 @@ def connect_to_forkserver(fds: list[int]) -> tuple[int, int]:
     Returns:
         where it says the child's pid and how it ended, and where the child reads its process object.
     """
+    preload = _forkserver._forkserver._preload_modules  # type: ignore[attr-defined]
+    if _OURS not in preload:
+        # Else every child would import it anew.
+        preload.append(_OURS)
     return _forkserver.connect_to_new_process(fds)
 
 
