@@ -118,13 +118,13 @@ class BaseContext(_stdlib.BaseContext):
 
     Process: type[Any]
 
-    def Lock(self, **options: Any) -> Lock:  # noqa: N802
+    def Lock(self, **options: Any) -> Lock:  # type: ignore[override]  # noqa: N802
         """A lock; the options are those of `hardy.Lock`."""
         from hardy._sync.lock import Lock
 
         return Lock(ctx=self.get_context(), **options)
 
-    def RLock(self, **options: Any) -> RLock:  # noqa: N802
+    def RLock(self, **options: Any) -> RLock:  # type: ignore[override]  # noqa: N802
         """A lock that its holder may take again; the options are those of `hardy.RLock`."""
         from hardy._sync.lock import RLock
 
@@ -136,19 +136,19 @@ class BaseContext(_stdlib.BaseContext):
 
         return RWLock(ctx=self.get_context(), **options)
 
-    def Condition(self, lock: Any = None, **options: Any) -> Condition:  # noqa: N802
+    def Condition(self, lock: Any = None, **options: Any) -> Condition:  # type: ignore[override]  # noqa: N802
         """A condition variable; the options are those of `hardy.Condition`."""
         from hardy._sync.condition import Condition
 
         return Condition(lock, ctx=self.get_context(), **options)
 
-    def Semaphore(self, value: int = 1, **options: Any) -> Semaphore:  # noqa: N802
+    def Semaphore(self, value: int = 1, **options: Any) -> Semaphore:  # type: ignore[override]  # noqa: N802
         """A semaphore; the options are those of `hardy.Semaphore`."""
         from hardy._sync.semaphore import Semaphore
 
         return Semaphore(value, ctx=self.get_context(), **options)
 
-    def BoundedSemaphore(  # noqa: N802
+    def BoundedSemaphore(  # type: ignore[override]  # noqa: N802
         self, value: int = 1, **options: Any
     ) -> BoundedSemaphore:
         """A semaphore that refuses to go above its first value."""
@@ -156,7 +156,7 @@ class BaseContext(_stdlib.BaseContext):
 
         return BoundedSemaphore(value, ctx=self.get_context(), **options)
 
-    def Event(self, **options: Any) -> Event:  # noqa: N802
+    def Event(self, **options: Any) -> Event:  # type: ignore[override]  # noqa: N802
         """A flag to wait for; the options are those of `hardy.Event`."""
         from hardy._sync.event import Event
 

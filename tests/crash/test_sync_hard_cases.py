@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from helpers import procfs
 from helpers.waiting import wait_until
 from helpers.world import Child, Tally, world
 
@@ -224,6 +225,22 @@ def test_condition_passes_a_notification_on_when_the_notified_is_killed_before_i
         assert second.ends(SOON_S) == 0
 
 
+def test_condition_does_not_pass_a_notification_to_one_that_came_later() -> None:
+    """A notification of a dead process goes to those who waited at that time, or to nobody."""
+    with world() as w:
+        condition = Condition()
+        dead = w.fork_asleep(waits(condition))
+        assert wait_until(lambda: condition._waiting() == 1)
+        dead.kill(signal.SIGSTOP)
+        with condition:
+            condition.notify()
+
+        dead.kill()
+
+        with condition:
+            assert not condition.wait(0.3)
+
+
 def test_condition_notify_returns_when_the_sleeper_is_stopped() -> None:
     """Notify waits for nobody."""
     with world() as w:
@@ -275,8 +292,37 @@ def test_semaphore_permits_come_back_when_their_holder_is_killed() -> None:
         assert semaphore.get_value() == 4
 
 
+def test_semaphore_times_out_when_another_is_stopped_inside_an_operation() -> None:
+    """Inside the guard, at worst: time-outs and Ctrl-C still work, and all goes on once it does."""
+    with world() as w:
+        semaphore = Semaphore(2)
+
+        def stop_inside(child: Child) -> None:
+            runtime.arm("sem.acquire.after_commit=stop")
+            child.say()
+            semaphore.acquire()
+
+        def release_interrupted() -> None:
+            with pytest.raises(KeyboardInterrupt):
+                semaphore.release()
+
+        stopped = w.fork(stop_inside)
+        stopped.comes()
+        assert wait_until(lambda: (found := procfs.stat(stopped.pid)) is not None and found.state == "T")
+
+        assert not semaphore.acquire(timeout=0.1)
+        assert not semaphore.acquire(False)
+        interrupted = w.fork_asleep(release_interrupted)
+        interrupted.kill(signal.SIGINT)
+        assert interrupted.ends(SOON_S) == 0
+
+        stopped.kill(signal.SIGCONT)
+        assert stopped.ends(SOON_S) == 0
+        assert semaphore.get_value() == 1
+
+
 def test_barrier_breaks_and_names_the_dead_when_a_waiting_party_is_killed() -> None:
-    """Who waits is told within a second, by pid; also who comes last."""
+    """Who waits is told at once, by pid; who comes later, too."""
     with world() as w:
         barrier = Barrier(3, name="start")
         dead = w.fork_asleep(barrier.wait)
@@ -293,7 +339,7 @@ def test_barrier_breaks_and_names_the_dead_when_a_waiting_party_is_killed() -> N
 
         dead.kill()
 
-        assert waiter.ends(1) == 0
+        assert waiter.ends(SOON_S) == 0
         with pytest.raises(BrokenBarrierError):
             barrier.wait()
 
@@ -338,6 +384,56 @@ def test_rwlock_lets_readers_in_when_the_waiting_writer_is_killed() -> None:
 
         assert w.fork(lambda _: os._exit(not lock.acquire_read(timeout=SOON_S))).ends() == 0
         lock.release_read()
+
+
+def write_and_die(lock: RWLock) -> Callable[[Child], None]:
+    def work(_: Child) -> None:
+        lock.acquire_write()
+        signal.raise_signal(signal.SIGKILL)
+
+    return work
+
+
+def test_rwlock_tells_everyone_that_a_writer_died_until_another_has_written() -> None:
+    """Readers and the next writer are warned; once that one has released, nobody is."""
+    with world() as w:
+        lock = RWLock(name="index")
+        dead = w.fork(write_and_die(lock))
+        dead.ends()
+
+        for hold in (lock.read, lock.read, lock.write):
+            with pytest.warns(OwnerDiedWarning, match=rf"{dead.pid}.* died holding RWLock 'index'"), hold():
+                assert lock.recovered
+
+        assert not lock.recovered
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with lock.read():
+                pass
+
+
+@pytest.mark.parametrize("ends_up_holding", [True, False])
+def test_rwlock_raises_when_a_writer_died_and_errors_are_asked_for(ends_up_holding: bool) -> None:
+    """OwnerDied comes with the lock held; a warning made an error, without it and told again."""
+    with world() as w:
+        lock = RWLock(on_owner_death="raise" if ends_up_holding else "warn")
+        w.fork(write_and_die(lock)).ends()
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for _ in range(2):
+                with pytest.raises(OwnerDied if ends_up_holding else OwnerDiedWarning):
+                    lock.acquire_read()
+                if ends_up_holding:
+                    lock.release_read()
+            with pytest.raises(OwnerDied if ends_up_holding else OwnerDiedWarning):
+                lock.acquire_write()
+
+        assert lock._state()[0] == (runtime.self_identity() if ends_up_holding else 0)
+        assert lock.recovered
+        if ends_up_holding:
+            lock.release_write()
+            assert not lock.recovered
 
 
 STEPS = ["read", "decide", "write", "rename"]

@@ -66,6 +66,21 @@ def test_bounded_semaphore_refuses_a_release_too_many() -> None:
     assert repr(semaphore) == "<BoundedSemaphore(value=1, maxvalue=1)>"
 
 
+def test_bounded_semaphore_keeps_its_bound_when_a_permit_is_given_back_twice() -> None:
+    """A bare release inside `with` is one too many, found at the end of the block or of the process."""
+    semaphore = BoundedSemaphore(1)
+
+    with pytest.raises(ValueError, match="released too many times"), semaphore:
+        semaphore.release()
+    assert semaphore.get_value() == 1
+
+    with world() as w:
+        w.fork(lambda _: (semaphore.__enter__(), semaphore.release(), os._exit(0))).ends()
+    assert semaphore.get_value() == 1
+    assert semaphore.acquire(False)
+    assert not semaphore.acquire(False)
+
+
 def test_semaphore_goes_on_when_more_processes_hold_it_than_it_can_record() -> None:
     """The permit of the 129th holder counts as bare: taken and given back as any other."""
     with world() as w:

@@ -49,7 +49,7 @@ cdef class Channel(Ring):
                 return -1
             rc = hdy_ring_put(&self.q, m, count, done)
             if rc == -EAGAIN and block:
-                seen = hdy_ask(&self.q.ring.space_asked, &self.q.ring.space_seq)
+                seen = hdy_ask(&self.q, HDY_SPACE)
             hdy_leave(&self.q)
             if rc == 0:
                 return 0
@@ -96,7 +96,7 @@ cdef class Channel(Ring):
                 return -1
             full = hdy_is_full(self.q.ring, hdy_current(self.q.ring), size)
             if full:
-                seen = hdy_ask(&self.q.ring.space_asked, &self.q.ring.space_seq)
+                seen = hdy_ask(&self.q, HDY_SPACE)
             hdy_leave(&self.q)
             if not full:
                 return 0
@@ -232,7 +232,7 @@ cdef class Channel(Ring):
                     return -1
                 rc = hdy_ring_get(&self.q, got, count, room, done)
                 if rc == -EAGAIN and block:
-                    seen = hdy_ask(&self.q.ring.items_asked, &self.q.ring.items_seq)
+                    seen = hdy_ask(&self.q, HDY_ITEMS)
                 hdy_leave(&self.q)
                 if rc == 0:
                     return 0

@@ -147,7 +147,7 @@ cdef object decode(unsigned int kind, const char *p, Py_ssize_t n, object loads)
     if kind == KIND_STR:
         return PyUnicode_DecodeUTF8(p, n, NULL)
     if kind == KIND_PICKLE:
-        return loads(PyBytes_FromStringAndSize(p, n), None)
+        return loads(PyBytes_FromStringAndSize(p, n))
     if kind == KIND_FLOAT and n == 8:
         memcpy(&d, p, 8)
         return PyFloat_FromDouble(d)
@@ -168,7 +168,7 @@ cdef object decode_owned(unsigned int kind, object owner, object loads):
     if kind == KIND_BYTES:
         return owner
     if kind == KIND_PICKLE:
-        return loads(owner, None)
+        return loads(owner)
     if kind != KIND_BUFFERS:
         return decode(kind, PyBytes_AS_STRING(owner), PyBytes_GET_SIZE(owner), loads)
     words = <unsigned long long *>PyByteArray_AS_STRING(owner)
@@ -186,4 +186,4 @@ cdef object decode_owned(unsigned int kind, object owner, object loads):
         length = words[2 + i]
         buffers.append(view[at:at + length])
         at += length
-    return loads(pickled, buffers)
+    return loads(pickled, buffers=buffers)

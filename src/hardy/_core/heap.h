@@ -20,6 +20,9 @@ typedef struct {
     hdy_ring *ring; /* = arena[0] */
     char **arena;   /* HDY_MAX_ARENAS pointers, mapped on demand, never unmapped before the queue */
     int fd;
+    /* Of items, space, done, by HDY_ITEMS..: */
+    uint64_t wake[3];  /* sleepers to wake when the guard is left */
+    uint32_t quiet[3]; /* asks when a wake-up last found nobody asleep any more; 0: none */
     uint32_t forks;    /* hdy_rt->forks when `user` and `user_flags` were written */
     uint32_t user;     /* index + 1 of this process's entry; 0: none yet */
     uint32_t user_flags;
@@ -94,9 +97,11 @@ static inline void hdy_heap_free(hdy_queue *q, uint32_t unit)
     hdy_unit *e = hdy_entry(q, unit);
     if (!e)
         return; /* unreached, so the next repair frees it */
-    int resident = q->ring->retained + e->n <= HDY_RETAIN_UNITS;
-    if (!resident)
+    int resident = q->ring->retained + e->n <= q->ring->keep;
+    if (!resident) {
         hdy_punch(q, unit, e->n);
+        q->ring->punched += e->n;
+    }
     hdy_heap_release(q, e, unit, resident);
 }
 
@@ -192,11 +197,17 @@ again:
     HDY_FAILPOINT("heap.alloc.after_commit");
     /* Only now: a free unit that lost HDY_RESIDENT would keep its pages, and nobody would know. Until
      * here the extent counts as the queue's and unreached, which the repair frees. */
+    uint32_t fresh = want;
     for (uint32_t k = 0; k < want; k++)
         if (e[k].owner == HDY_RESIDENT) {
             e[k].owner = 0;
             r->retained -= r->retained > 0;
+            fresh--;
         }
+    if (fresh && r->punched >= fresh) {
+        r->punched -= fresh;
+        r->keep = r->keep + fresh < HDY_KEEP_MOST ? r->keep + fresh : HDY_KEEP_MOST;
+    }
     e->owner = owner;
     if (owner)
         r->hands++;
@@ -211,19 +222,21 @@ fail:
 static inline void hdy_heap_trim(hdy_queue *q, uint32_t most)
 {
     hdy_ring *r = q->ring;
-    for (uint32_t a = r->arenas; a-- > 0 && r->retained > HDY_RETAIN_UNITS && most;) {
+    r->keep = HDY_KEEP_UNITS;
+    r->punched = 0;
+    for (uint32_t a = r->arenas; a-- > 0 && r->retained > HDY_KEEP_UNITS && most;) {
         char *arena = hdy_arena(q, a);
         if (!arena)
             return;
         hdy_unit *t = hdy_table(arena);
-        for (uint32_t i = 1; i < HDY_ARENA_UNITS && most && r->retained > HDY_RETAIN_UNITS;) {
+        for (uint32_t i = 1; i < HDY_ARENA_UNITS && most && r->retained > HDY_KEEP_UNITS;) {
             if (t[i].n) {
                 i += t[i].n;
                 continue;
             }
             uint32_t run = 0;
             while (i + run < HDY_ARENA_UNITS && run < most && t[i + run].n == 0 &&
-                   t[i + run].owner == HDY_RESIDENT && r->retained - run > HDY_RETAIN_UNITS)
+                   t[i + run].owner == HDY_RESIDENT && r->retained - run > HDY_KEEP_UNITS)
                 run++;
             if (run) {
                 /* The pages go first: a death in between costs the next trim a useless call, no memory. */

@@ -47,7 +47,7 @@ cdef class JoinableRing(Channel):
             over = hdy_current(r).unfinished == 0
             if not over and turn and hdy_count(hdy_current(r)) == 0:
                 lost = hdy_ring_write_off(&self.q, &identity)
-            seen = hdy_ask(&r.done_asked, &r.done_seq)
+            seen = hdy_ask(&self.q, HDY_DONE)
             hdy_leave(&self.q)
             if lost:
                 return (identity, lost)

@@ -20,6 +20,7 @@
 
 #include "guard.h"
 #include "layout.h"
+#include <stddef.h>
 
 #define HDY_UNIT_BYTES 65536u
 #define HDY_ARENA_UNITS 256u
@@ -31,9 +32,10 @@
 #define HDY_EXTENT_UNITS 255u /* the longest extent: an arena less its unit 0 */
 #define HDY_BLOCK_START 64u
 #define HDY_INLINE_MAX 24576u
-/* Free units that keep their pages: the next messages find them in the cache. */
-#define HDY_RETAIN_UNITS 16u
-#define HDY_RETAIN_MOST 1024u
+/* Free units that keep their pages, as the next messages find them in the cache: in an idle queue,
+ * and at the most while large messages stream (64 MiB). */
+#define HDY_KEEP_UNITS 16u
+#define HDY_KEEP_MOST 1024u
 
 /* One unit of the file. n is the commit of an allocation: 0 = free. */
 typedef struct {
@@ -114,35 +116,48 @@ typedef struct {
 } HDY_ALIGNED hdy_state;
 _Static_assert(sizeof(hdy_state) == HDY_CACHE_LINE, "a state is one cache line");
 
+/* Who asked to be woken, see hdy_ask and hdy_wake. Both only grow. */
+typedef struct {
+    uint32_t asks;     /* how often somebody was about to sleep */
+    uint32_t answered; /* as asks was when a wake-up found nobody asleep any more */
+} hdy_asks;
+
+/* The end of the stream, as a loop sees it, and as a plain get does (see `_ipc.stream`). */
+enum { HDY_ENDED_FOR_LOOPS = 1, HDY_ENDED_FOR_ALL = 2 };
+
 typedef struct {
     hdy_head head;
 
     /* line 1: all that an operation needs besides the state */
     hdy_guard guard HDY_ALIGNED;
-    uint32_t active;      /* the commit: which state holds */
-    uint32_t items_asked; /* somebody sleeps, or is about to, until there are items */
-    uint32_t space_asked; /* likewise, until there is space */
-    uint32_t done_asked;  /* likewise, until unfinished is 0 */
-    uint32_t closes;      /* how many processes closed their handle */
+    uint32_t active; /* the commit: which state holds */
+    /* Waiters ask and wakers answer: somebody sleeps, or is about to, while asks != answered. */
+    hdy_asks items; /* until there are items */
+    hdy_asks space; /* until there is space */
+    uint32_t closes; /* how many processes closed their handle */
 
     /* lines 2, 3 */
     hdy_state state[2];
 
-    /* line 4: written once, before anyone else can see the queue */
+    /* line 4: written once, before anyone else can see the queue; but for `ended` */
     uint64_t maxsize HDY_ALIGNED; /* 0: no bound */
     uint64_t maxbytes;            /* 0: no bound */
     uint32_t max_deliveries;      /* 0: no bound */
     uint32_t joinable;
+    uint32_t ended; /* guard: HDY_ENDED_*: a reader found that nobody can put; a put takes it back */
 
-    /* line 5: futex words; changed under the guard */
+    /* line 5: futex words, changed under the guard */
     uint32_t items_seq HDY_ALIGNED;
     uint32_t space_seq;
     uint32_t done_seq;
+    hdy_asks done; /* until all that was put is done with */
 
     /* line 6: hints and counters that a repair counts anew */
     uint32_t arenas HDY_ALIGNED; /* of the file; only grows */
     uint32_t hint;     /* no arena before this one has a free unit */
-    uint32_t retained; /* free units that keep their pages */
+    uint32_t retained; /* free units that keep their pages, */
+    uint32_t keep;     /* and how many may: grows while what was given back is wanted again at once */
+    uint32_t punched;  /* units given back and not yet wanted again */
     uint32_t hands;    /* extents in some process's hand */
     uint32_t lease_first; /* first unit of the lease tables, chained by unit.next; only grows */
     uint32_t leased;   /* slots LEASED, READY, DEAD */
@@ -151,6 +166,7 @@ typedef struct {
     uint64_t swept_ns;     /* when dead lease holders were last looked for, */
     uint32_t swept_deaths; /* and how many deaths the program had counted then */
 } hdy_ring;
+_Static_assert(offsetof(hdy_ring, state) == 2 * HDY_CACHE_LINE, "guard, commit and asks share a line");
 _Static_assert(sizeof(hdy_ring) <= HDY_USERS_OFFSET, "the header fits");
 
 #endif

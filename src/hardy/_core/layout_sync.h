@@ -45,10 +45,10 @@ _Static_assert(sizeof(hdy_event) == HDY_CACHE_LINE, "an event fills one cache li
 typedef struct {
     uint32_t kind;     /*  0 creator */
     uint32_t turn;     /*  4 guard; the futex word of waiters: changes whenever they should look again */
-    uint32_t waiters;  /*  8 guard; somebody may sleep on `turn` */
+    uint32_t waiting;  /*  8 guard; the turn at which somebody last said that it will sleep */
     uint32_t rows;     /* 12 guard; rows of the table ever used: the rest is all zero */
     uint32_t capacity; /* 16 creator */
-    uint32_t reserved; /* 20 */
+    uint32_t empty;    /* 20 anyone; a turn before which nobody sleeps any more */
     int64_t swept_ns;  /* 24 anyone; when some waiter last looked for the dead, monotonic */
     char pad[HDY_CACHE_LINE - 32];
     hdy_guard guard HDY_ALIGNED; /* 64 */
@@ -79,8 +79,9 @@ enum { HDY_COND_FREE = 0, HDY_COND_WAITING = 1, HDY_COND_NOTIFIED = 2 };
 typedef struct {
     uint64_t identity; /*  0 guard */
     uint64_t ticket;   /*  8 guard; order of arrival */
-    uint32_t state;    /* 16 guard; HDY_COND_*: the commit of all changes, and the waiter's futex word */
-    uint32_t reserved; /* 20 */
+    uint64_t latest;   /* 16 guard; when notified: who came later must not get this notification */
+    uint32_t state;    /* 24 guard; HDY_COND_*: the commit of all changes, and the waiter's futex word */
+    uint32_t reserved; /* 28 */
 } hdy_cond_row;
 typedef struct {
     hdy_party party;

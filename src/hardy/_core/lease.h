@@ -78,17 +78,18 @@ static inline hdy_held *hdy_slot_find(hdy_queue *q, hdy_lease *l, int *error)
 }
 
 /* READY, or DEAD after too many deliveries. In the guard. */
-static inline void hdy_slot_return(hdy_ring *r, hdy_held *slot)
+static inline void hdy_slot_return(hdy_queue *q, hdy_held *slot)
 {
+    hdy_ring *r = q->ring;
     int dead = r->max_deliveries && slot->deliveries >= r->max_deliveries;
     HDY_FAILPOINT("lease.return.before_commit");
     if (dead) {
         if (r->leased == r->dead + 1)
-            hdy_wake(&r->done_asked, &r->done_seq, INT_MAX);
+            hdy_wake(q, HDY_DONE, INT_MAX);
         hdy_store(&slot->state, HDY_SLOT_DEAD);
         r->dead++;
     } else {
-        hdy_wake(&r->items_asked, &r->items_seq, 1);
+        hdy_wake(q, HDY_ITEMS, 1);
         hdy_store(&slot->state, HDY_SLOT_READY);
         r->ready++;
     }
@@ -113,7 +114,7 @@ static inline uint32_t hdy_lease_sweep(hdy_queue *q)
             continue;
         }
         HDY_FAILPOINT("lease.sweep.before_return");
-        hdy_slot_return(r, slot);
+        hdy_slot_return(q, slot);
         returned++;
     }
     return returned;
@@ -208,7 +209,7 @@ static inline int hdy_lease_take(hdy_queue *q, hdy_lease *l, char *small, uint32
     HDY_FAILPOINT("lease.take.before_state");
     hdy_store(&slot->state, HDY_SLOT_LEASED);
     hdy_pass(n, rec, slot->size);
-    hdy_wake(&r->space_asked, &r->space_seq, r->maxbytes ? INT_MAX : 1);
+    hdy_wake(q, HDY_SPACE, r->maxbytes ? INT_MAX : 1);
     hdy_commit(r);
     r->leased++;
     HDY_FAILPOINT("lease.take.after_commit");
@@ -238,7 +239,7 @@ static inline int hdy_lease_ack(hdy_queue *q, const hdy_lease *l, uint32_t *hand
     uint32_t unit = slot->unit;
     const hdy_state *s = hdy_current(r);
     if (!hdy_count(s) && r->leased == r->dead + 1)
-        hdy_wake(&r->done_asked, &r->done_seq, INT_MAX);
+        hdy_wake(q, HDY_DONE, INT_MAX);
     HDY_FAILPOINT("lease.ack.before_commit");
     hdy_store(&slot->state, HDY_SLOT_FREE);
     HDY_FAILPOINT("lease.ack.after_commit");
@@ -260,7 +261,7 @@ static inline int hdy_lease_nack(hdy_queue *q, const hdy_lease *l, int undo)
     if (undo && slot->deliveries)
         slot->deliveries--;
     HDY_FAILPOINT("lease.nack.before_return");
-    hdy_slot_return(q->ring, slot);
+    hdy_slot_return(q, slot);
     return 0;
 }
 
@@ -272,7 +273,7 @@ static inline int hdy_lease_bury(hdy_queue *q, const hdy_lease *l)
     if (!slot)
         return -ESTALE;
     if (r->leased == r->dead + 1)
-        hdy_wake(&r->done_asked, &r->done_seq, INT_MAX);
+        hdy_wake(q, HDY_DONE, INT_MAX);
     HDY_FAILPOINT("lease.bury.before_commit");
     hdy_store(&slot->state, HDY_SLOT_DEAD);
     HDY_FAILPOINT("lease.bury.after_commit");

@@ -122,10 +122,8 @@ static void hdy_ring_repair(void *object)
     r->hint = 0;
     hdy_count_leases(q);
     /* The dead one may have been about to wake someone. */
-    r->items_asked = r->space_asked = r->done_asked = 1;
-    hdy_wake(&r->items_asked, &r->items_seq, INT_MAX);
-    hdy_wake(&r->space_asked, &r->space_seq, INT_MAX);
-    hdy_wake(&r->done_asked, &r->done_seq, INT_MAX);
+    for (int what = 0; what < 3; what++)
+        hdy_wake(q, what, INT_MAX);
     HDY_FAILPOINT("ring.repair.done");
 }
 

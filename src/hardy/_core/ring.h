@@ -1,16 +1,17 @@
 /* The queue's protocol: put and get, each one store; and what mends a death between two stores.
  *
- * put, small:  guard | record behind the tail | wake | commit (tail moves)            | unguard
- * put, large:  guard | extents into the hand  | unguard | copy | guard | extents to the queue, record,
- *              wake | commit | unguard
- * get, small:  guard | copy out | wake | commit (head moves) | free emptied blocks    | unguard
- * get, large:  guard | wake | commit | extents into the hand | unguard | copy | guard | free | unguard
+ * put, small:  guard | record behind the tail | commit (tail moves) | unguard | wake
+ * put, large:  guard | extents into the hand | unguard | copy | guard | extents to the queue, record |
+ *              commit | unguard | wake
+ * get, small:  guard | copy out | commit (head moves) | free emptied blocks | unguard | wake
+ * get, large:  guard | commit | extents into the hand | unguard | wake | copy | guard | free | unguard
  *
  * A death before the commit: the queue is as before (a record behind the tail is nobody's).
- * A death after it: the operation is done. Waking comes before the commit, so that no death can
- * swallow a wake-up: the woken find the guard held, or its owner dead, and look after that.
- * A woken waiter may itself be killed before it looks; therefore every waiter looks again by itself
- * after some 100 ms.
+ * A death after it: the operation is done. A wake-up may be lost with its waker, which dies between the
+ * guard and the system call, or with its sleeper, which dies before it looks. Therefore every waiter
+ * looks again by itself after some 100 ms, and at once when a death in the program is counted.
+ * Rejected: to wake inside the guard, before the commit, so that no waker's death can lose it. The woken
+ * then meets the guard held, sleeps on it, and is woken a second time: a round trip took 4 times as long.
  */
 #ifndef HDY_RING_H
 #define HDY_RING_H
@@ -51,26 +52,76 @@ static inline void hdy_commit(hdy_ring *r)
     HDY_FAILPOINT("ring.commit.after");
 }
 
-/* Wakes up to n sleepers, before the commit of what they wait for. A flag whose sleepers are gone
- * (woken or killed) is taken down by the first wake that finds nobody. */
-static inline void hdy_wake(uint32_t *asked, uint32_t *seq, uint64_t n)
+/* ---- waking ----
+ *
+ * A waiter asks in the guard, and sleeps on a sequence number. A waker changes the number in the guard
+ * and makes the system call after it has left it: the woken would only wait for the guard. It is made
+ * only while there are asks without an answer. A wake-up that finds fewer asleep than it would wake
+ * knows that all who had asked by then are up; this process's next operation writes that down, so that
+ * sleepers that were woken, or killed, cost one system call in vain and not one a message.
+ */
+enum { HDY_ITEMS = 0, HDY_SPACE = 1, HDY_DONE = 2 };
+
+static inline hdy_asks *hdy_asks_of(hdy_ring *r, int what)
 {
-    if (HDY_LIKELY(!*asked))
+    return what == HDY_ITEMS ? &r->items : what == HDY_SPACE ? &r->space : &r->done;
+}
+
+static inline uint32_t *hdy_word_of(hdy_ring *r, int what)
+{
+    return what == HDY_ITEMS ? &r->items_seq : what == HDY_SPACE ? &r->space_seq : &r->done_seq;
+}
+
+/* Sees to it that up to n sleepers are woken when the guard is left. In the guard, before the commit. */
+static inline void hdy_wake(hdy_queue *q, int what, uint64_t n)
+{
+    hdy_asks *k = hdy_asks_of(q->ring, what);
+    if (HDY_LIKELY(k->asks == k->answered))
         return;
+    if (q->quiet[what] == k->asks) {
+        k->answered = k->asks;
+        return;
+    }
+    uint32_t *word = hdy_word_of(q->ring, what);
+    hdy_store(word, *word + 1);
+    q->wake[what] += n;
+    HDY_FAILPOINT("ring.wake.planned");
+}
+
+/* Leaves the guard, and wakes whom the operation has news for. */
+static inline void hdy_leave(hdy_queue *q)
+{
+    hdy_ring *r = q->ring;
+    if (HDY_LIKELY(!(q->wake[HDY_ITEMS] | q->wake[HDY_SPACE] | q->wake[HDY_DONE]))) {
+        hdy_guard_unlock(&r->guard);
+        return;
+    }
+    uint64_t wake[3];
+    uint32_t asks[3];
+    for (int what = 0; what < 3; what++) {
+        wake[what] = q->wake[what];
+        asks[what] = hdy_asks_of(r, what)->asks;
+        q->wake[what] = 0;
+    }
+    hdy_guard_unlock(&r->guard);
     HDY_FAILPOINT("ring.wake.before");
-    hdy_store(seq, *seq + 1);
-    int most = n > INT_MAX ? INT_MAX : (int)n;
-    if (hdy_futex_wake(seq, most) < most)
-        *asked = 0;
+    for (int what = 0; what < 3; what++) {
+        int most = wake[what] > INT_MAX ? INT_MAX : (int)wake[what];
+        if (most && hdy_futex_wake(hdy_word_of(r, what), most) < most)
+            hdy_store(&q->quiet[what], asks[what]);
+    }
     HDY_FAILPOINT("ring.wake.after");
 }
 
 /* Asks to be woken; returns the futex word's value to sleep on. In the guard. */
-static inline uint32_t hdy_ask(uint32_t *asked, uint32_t *seq)
+static inline uint32_t hdy_ask(hdy_queue *q, int what)
 {
-    *asked = 1;
+    hdy_asks *k = hdy_asks_of(q->ring, what);
+    /* 0 is never a number of asks: it means "none" in `quiet`. */
+    if (++k->asks == 0)
+        k->asks = 1;
     HDY_FAILPOINT("ring.wait.after_ask");
-    return *seq;
+    return *hdy_word_of(q->ring, what);
 }
 
 static inline uint64_t hdy_align8(uint64_t n)
@@ -97,6 +148,7 @@ static inline int hdy_ring_init(hdy_queue *q, uint64_t maxsize, uint64_t maxbyte
     r->max_deliveries = max_deliveries;
     r->joinable = (uint32_t)joinable;
     r->arenas = 1;
+    r->keep = HDY_KEEP_UNITS;
     uint32_t unit = hdy_heap_alloc(q, 1, 0, &error);
     if (!unit)
         return error;
@@ -186,13 +238,15 @@ static inline int hdy_ring_put(hdy_queue *q, const hdy_message *m, int count, in
     *done = i;
     if (i == 0)
         return error;
+    if (HDY_UNLIKELY(r->ended))
+        r->ended = 0;
     for (int k = 0; k < i; k++)
         if (m[k].unit) {
             HDY_FAILPOINT("ring.put.before_hand_over");
             hdy_chain_own(q, m[k].unit, 0);
             HDY_FAILPOINT("ring.put.after_hand_over");
         }
-    hdy_wake(&r->items_asked, &r->items_seq, (uint64_t)i);
+    hdy_wake(q, HDY_ITEMS, (uint64_t)i);
     hdy_commit(r);
     return 0;
 }
@@ -318,7 +372,7 @@ static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t r
     *done = i;
     if (r->joinable)
         hdy_user_act(q, n, i);
-    hdy_wake(&r->space_asked, &r->space_seq, r->maxbytes ? INT_MAX : (uint64_t)i);
+    hdy_wake(q, HDY_SPACE, r->maxbytes ? INT_MAX : (uint64_t)i);
     hdy_commit(r);
     if (r->joinable) {
         HDY_FAILPOINT("ring.get.before_settle");

@@ -10,8 +10,6 @@ cdef extern from "repair.h":
     /* For Python code that holds the GIL or not: 0, -EBUSY (try), -ETIMEDOUT (slice), ... */
     static inline int hdy_try(hdy_queue *q) { return hdy_guard_try(&q->ring->guard, hdy_ring_repair, q); }
     static inline int hdy_slice(hdy_queue *q) { return hdy_guard_lock_slice(&q->ring->guard, hdy_ring_repair, q); }
-    static inline void hdy_leave(hdy_queue *q) { hdy_guard_unlock(&q->ring->guard); }
-    static inline void hdy_wake_all(uint32_t *asked, uint32_t *seq) { *asked = 1; hdy_wake(asked, seq, INT_MAX); }
 
     /* Frees a chain in this process's hand, its pages too when many free ones are kept already.
        Takes the guard itself, without the GIL. When that is not to be had (its holder is stopped), the chain is
@@ -19,10 +17,7 @@ cdef extern from "repair.h":
     static void hdy_hand_free(hdy_queue *q, uint32_t unit)
     {
         uint32_t units = hdy_chain_units(q, unit);
-        uint64_t keep = 4ull * units > HDY_RETAIN_MOST ? HDY_RETAIN_MOST : 4ull * units;
-        if (keep < HDY_RETAIN_UNITS)
-            keep = HDY_RETAIN_UNITS;
-        int resident = hdy_load_relaxed(&q->ring->retained) + units <= keep;
+        int resident = hdy_load_relaxed(&q->ring->retained) + units <= hdy_load_relaxed(&q->ring->keep);
         if (!resident)
             for (uint32_t u = unit; u; u = hdy_entry(q, u)->next)
                 hdy_punch(q, u, hdy_entry(q, u)->n);
@@ -32,6 +27,8 @@ cdef extern from "repair.h":
             r = hdy_slice(q);
         if (r == 0) {
             hdy_chain_free(q, unit, resident);
+            if (!resident)
+                q->ring->punched += units;
             hdy_leave(q);
         } else {
             hdy_chain_abandon(q, unit);
@@ -49,8 +46,13 @@ cdef extern from "repair.h":
         HDY_INLINE_MAX
         HDY_MAX_ARENAS
         HDY_ARENA_UNITS
-        HDY_RETAIN_UNITS
+        HDY_KEEP_UNITS
+        HDY_ITEMS
+        HDY_SPACE
+        HDY_DONE
         HDY_USERS
+        HDY_ENDED_FOR_LOOPS
+        HDY_ENDED_FOR_ALL
         HDY_USER_PUT
         HDY_USER_CLOSED
         HDY_USER_SOLE_THREAD
@@ -62,8 +64,9 @@ cdef extern from "repair.h":
         unsigned long long head_seq, tail_seq, bytes, unfinished
     ctypedef struct hdy_ring:
         hdy_head head
-        unsigned int items_asked, space_asked, done_asked, closes
+        unsigned int closes
         unsigned long long maxsize, maxbytes
+        unsigned int ended
         unsigned int items_seq, space_seq, done_seq
         unsigned int retained, hands, leased, ready, dead
     ctypedef struct hdy_queue:
@@ -97,8 +100,8 @@ cdef extern from "repair.h":
     hdy_state *hdy_current(hdy_ring *) noexcept nogil
     unsigned long long hdy_count(hdy_state *) noexcept nogil
     bint hdy_is_full(hdy_ring *, hdy_state *, unsigned long long) noexcept nogil
-    unsigned int hdy_ask(unsigned int *, unsigned int *) noexcept nogil
-    void hdy_wake_all(unsigned int *, unsigned int *) noexcept nogil
+    unsigned int hdy_ask(hdy_queue *, int) noexcept nogil
+    void hdy_wake(hdy_queue *, int, unsigned long long) noexcept nogil
     int hdy_futex_wait_either(unsigned int *, unsigned int, unsigned int *, unsigned int, long long) noexcept nogil
     hdy_user *hdy_users(hdy_ring *) noexcept nogil
     hdy_user *hdy_user_own(hdy_queue *) noexcept nogil

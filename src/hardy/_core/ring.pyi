@@ -5,7 +5,7 @@ from hardy._core.memory import Segment
 
 _Codec = tuple[
     Callable[[Any], tuple[bytes, list[memoryview] | None]],
-    Callable[[bytes | memoryview, list[memoryview] | None], Any],
+    Callable[..., Any],
 ]
 
 class Ring:

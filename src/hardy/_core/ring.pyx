@@ -121,7 +121,7 @@ cdef class Ring:
 
     cdef int _tidy(self) except -1:
         # An idle waiter gives memory back, and takes away what the dead had in hand.
-        if self.q.ring.hands or self.q.ring.retained > HDY_RETAIN_UNITS:
+        if self.q.ring.hands or self.q.ring.retained > HDY_KEEP_UNITS:
             if self._enter(hdy_now_ns()) == 0:
                 hdy_heap_sweep(&self.q)
                 hdy_heap_trim(&self.q, HDY_ARENA_UNITS)
@@ -140,8 +140,18 @@ cdef class Ring:
         return 0
 
     cdef int _at_end_of_stream(self, bint eager) except -1:
+        cdef unsigned int kind = HDY_ENDED_FOR_LOOPS if eager else HDY_ENDED_FOR_ALL
+        if self.q.ring.ended < kind and not self._nobody_can_put(eager):
+            return False
+        self._enter_surely()
         # The size after the question: what a writer put just before it closed must be seen.
-        return self._nobody_can_put(eager) and self.qsize() == 0
+        cdef bint over = hdy_count(hdy_current(self.q.ring)) == 0
+        if over and self.q.ring.ended < kind:
+            # The others need not find it out, and must not when this process, which now goes on, no longer waits.
+            self.q.ring.ended = kind
+            hdy_wake(&self.q, HDY_ITEMS, 1 << 30)
+        hdy_leave(&self.q)
+        return over
 
     cdef object _end(self):
         return Closed(
@@ -202,7 +212,7 @@ cdef class Ring:
         cdef bint there
         self._enter_surely()
         there = hdy_count(hdy_current(self.q.ring)) > 0
-        seen = hdy_ask(&self.q.ring.items_asked, &self.q.ring.items_seq)
+        seen = hdy_ask(&self.q, HDY_ITEMS)
         hdy_leave(&self.q)
         if not there:
             if self.q.ring.closes and self._at_end_of_stream(False):
@@ -217,7 +227,7 @@ cdef class Ring:
         cdef bint full
         self._enter_surely()
         full = hdy_is_full(self.q.ring, hdy_current(self.q.ring), 1)
-        seen = hdy_ask(&self.q.ring.space_asked, &self.q.ring.space_seq)
+        seen = hdy_ask(&self.q, HDY_SPACE)
         hdy_leave(&self.q)
         if full:
             self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, 3)
@@ -243,7 +253,7 @@ cdef class Ring:
         self._note(HDY_USER_CLOSED, HDY_FOREVER)
         self._enter_surely()
         self.q.ring.closes += 1
-        hdy_wake_all(&self.q.ring.items_asked, &self.q.ring.items_seq)
+        hdy_wake(&self.q, HDY_ITEMS, 1 << 30)
         hdy_leave(&self.q)
         self.closed = True
 

@@ -50,7 +50,8 @@ cdef class SyncCell:
 cdef class LockCell(SyncCell):
     cdef hdy_lock *at
     cdef hdy_known known
-    cdef bint contend(self, bint block, int64_t deadline) except -1
+    # `contended`: the flag to take the lock with, 0 or HDY_CONTENDED.
+    cdef bint contend(self, bint block, int64_t deadline, uint64_t contended) except -1
     # For Condition: gives the lock up however often it is held, and takes it back as often.
     cdef uint32_t let_go(self) except? 0
     cdef int take_back(self, uint32_t depth) except -1

@@ -137,11 +137,11 @@ cdef class LockCell(SyncCell):
             self.recheck()
         if hdy_lock_take(self.at, 0):
             return True
-        return self.contend(block, deadline)
+        return self.contend(block, deadline, 0)
 
-    cdef bint contend(self, bint block, int64_t deadline) except -1:
+    cdef bint contend(self, bint block, int64_t deadline, uint64_t contended) except -1:
         cdef int64_t slice_ns = FIRST_SLICE_NS
-        cdef uint64_t seen, contended = 0
+        cdef uint64_t seen
         cdef bint last, look = False, alive
         while True:
             seen = hdy_load(&self.at.owner)
@@ -191,7 +191,7 @@ cdef class LockCell(SyncCell):
             self.recheck()
         if hdy_lock_take(self.at, 0):
             return True
-        return self.contend(True, HDY_FOREVER)
+        return self.contend(True, HDY_FOREVER, 0)
 
     def __exit__(self, *exc_info) -> None:
         LockCell.release(self)
@@ -244,7 +244,9 @@ cdef class LockCell(SyncCell):
         return 1
 
     cdef int take_back(self, uint32_t depth) except -1:
-        LockCell.__enter__(self)
+        # With the flag up: others may have been sent to sleep on this lock by the same notify.
+        if not hdy_lock_take(self.at, HDY_CONTENDED):
+            LockCell.contend(self, True, HDY_FOREVER, HDY_CONTENDED)
         return 0
 
 
@@ -282,11 +284,11 @@ cdef class RLockCell(LockCell):
             return hdy_rlock_enter(self.at, 1)
         if hdy_lock_is_mine(self.at):
             return hdy_rlock_enter(self.at, self.at.depth + 1)
-        return self.contend(block, deadline)
+        return self.contend(block, deadline, 0)
 
-    cdef bint contend(self, bint block, int64_t deadline) except -1:
+    cdef bint contend(self, bint block, int64_t deadline, uint64_t contended) except -1:
         try:
-            if not LockCell.contend(self, block, deadline):
+            if not LockCell.contend(self, block, deadline, contended):
                 return False
         except BaseException:
             # OwnerDied: raised while the lock is held, hence with a depth.
@@ -322,7 +324,8 @@ cdef class RLockCell(LockCell):
         return depth
 
     cdef int take_back(self, uint32_t depth) except -1:
-        RLockCell.acquire(self)
+        if not hdy_lock_take(self.at, HDY_CONTENDED):
+            self.contend(True, HDY_FOREVER, HDY_CONTENDED)
         hdy_rlock_enter(self.at, depth)
         return 0
 

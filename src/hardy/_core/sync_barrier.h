@@ -54,28 +54,28 @@ static void hdy_barrier_repair(void *object)
     hdy_party_wake_all(&((hdy_barrier *)object)->party);
 }
 
-static inline void hdy_barrier_commit(hdy_barrier *b, uint32_t state)
+static inline void hdy_barrier_commit(hdy_barrier *b, hdy_call *call, uint32_t state)
 {
     HDY_FAILPOINT("barrier.end.before_commit");
     hdy_store(&b->state, state);
     HDY_FAILPOINT("barrier.end.after_commit");
     hdy_barrier_settle(b);
-    HDY_FAILPOINT("barrier.end.before_wake");
-    hdy_party_wake(&b->party, INT32_MAX);
-    HDY_FAILPOINT("barrier.end.after_wake");
+    HDY_FAILPOINT("barrier.end.before_turn");
+    hdy_party_wake(&b->party, call, INT32_MAX);
+    HDY_FAILPOINT("barrier.end.before_unlock");
 }
 
-static inline void hdy_barrier_pass(hdy_barrier *b)
+static inline void hdy_barrier_pass(hdy_barrier *b, hdy_call *call)
 {
-    hdy_barrier_commit(b, (hdy_barrier_generation(b) + 1) << HDY_BARRIER_GENERATION_SHIFT);
+    hdy_barrier_commit(b, call, (hdy_barrier_generation(b) + 1) << HDY_BARRIER_GENERATION_SHIFT);
 }
 
-static inline void hdy_barrier_break(hdy_barrier *b, uint64_t culprit)
+static inline void hdy_barrier_break(hdy_barrier *b, hdy_call *call, uint64_t culprit)
 {
     if (b->state & HDY_BARRIER_BROKEN)
         return;
     b->culprit = culprit;
-    hdy_barrier_commit(b, b->state | HDY_BARRIER_BROKEN);
+    hdy_barrier_commit(b, call, b->state | HDY_BARRIER_BROKEN);
 }
 
 static inline int hdy_barrier_tell_broken(hdy_barrier *b, hdy_call *call)
@@ -124,18 +124,18 @@ static int hdy_barrier_arrive(void *object, hdy_call *call)
         HDY_FAILPOINT("barrier.arrive.after_acting");
         return HDY_BARRIER_ACT;
     }
-    hdy_barrier_pass(b);
+    hdy_barrier_pass(b, call);
     hdy_store(&row->outcome, HDY_BARRIER_FREE);
     return HDY_BARRIER_DONE;
 }
 
-static inline void hdy_barrier_free(hdy_barrier *b, hdy_barrier_row *row)
+static inline void hdy_barrier_free(hdy_barrier *b, hdy_call *call, hdy_barrier_row *row)
 {
     hdy_store(&row->outcome, HDY_BARRIER_FREE);
     HDY_FAILPOINT("barrier.leave.after_free");
     /* Somebody may wait for a row. */
     if (b->party.rows == b->party.capacity)
-        hdy_party_wake(&b->party, INT32_MAX);
+        hdy_party_wake(&b->party, call, INT32_MAX);
 }
 
 /* 0: passed; -EPIPE: broken or reset; -EAGAIN: sleep on. */
@@ -147,7 +147,7 @@ static int hdy_barrier_leave(void *object, hdy_call *call)
         return hdy_party_wait(&b->party, call);
     int passed = row->outcome == HDY_BARRIER_PASSED;
     HDY_FAILPOINT("barrier.leave.before_free");
-    hdy_barrier_free(b, row);
+    hdy_barrier_free(b, call, row);
     return passed ? 0 : hdy_barrier_tell_broken(b, call);
 }
 
@@ -156,7 +156,7 @@ static int hdy_barrier_give_up(void *object, hdy_call *call)
 {
     hdy_barrier *b = object;
     if (b->row[call->row].outcome == HDY_BARRIER_ARRIVED)
-        hdy_barrier_break(b, 0);
+        hdy_barrier_break(b, call, 0);
     return hdy_barrier_leave(object, call);
 }
 
@@ -165,24 +165,22 @@ static int hdy_barrier_acted(void *object, hdy_call *call)
 {
     hdy_barrier *b = object;
     if (b->acting == call->row + 1)
-        hdy_barrier_pass(b);
+        hdy_barrier_pass(b, call);
     return hdy_barrier_leave(object, call);
 }
 
 static int hdy_barrier_abort(void *object, hdy_call *call)
 {
-    (void)call;
-    hdy_barrier_break(object, 0);
+    hdy_barrier_break(object, call, 0);
     return 0;
 }
 
 static int hdy_barrier_reset(void *object, hdy_call *call)
 {
     hdy_barrier *b = object;
-    (void)call;
     b->culprit = 0;
     if (b->arrived || b->state & HDY_BARRIER_BROKEN)
-        hdy_barrier_commit(b, (hdy_barrier_generation(b) + 1) << HDY_BARRIER_GENERATION_SHIFT | HDY_BARRIER_LAST_LOST);
+        hdy_barrier_commit(b, call, (hdy_barrier_generation(b) + 1) << HDY_BARRIER_GENERATION_SHIFT | HDY_BARRIER_LAST_LOST);
     return 0;
 }
 
@@ -214,17 +212,16 @@ static int hdy_barrier_bury(void *object, hdy_call *call)
         return 0;
     HDY_FAILPOINT("barrier.bury.before_break");
     if (row->outcome == HDY_BARRIER_ARRIVED)
-        hdy_barrier_break(b, call->identity);
+        hdy_barrier_break(b, call, call->identity);
     HDY_FAILPOINT("barrier.bury.after_break");
-    hdy_barrier_free(b, row);
+    hdy_barrier_free(b, call, row);
     return 0;
 }
 
 static inline int hdy_barrier_start(hdy_barrier *b, uint32_t parties)
 {
     b->parties = parties;
-    b->party.capacity = parties + HDY_BARRIER_SPARE_ROWS;
-    return hdy_guard_init(&b->party.guard);
+    return hdy_party_start(&b->party, parties + HDY_BARRIER_SPARE_ROWS);
 }
 
 #endif

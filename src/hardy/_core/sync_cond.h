@@ -15,6 +15,7 @@
 #ifndef HDY_SYNC_COND_H
 #define HDY_SYNC_COND_H
 
+#include "sync_lock.h"
 #include "sync_party.h"
 
 static inline void hdy_cond_wake(hdy_cond_row *row)
@@ -22,10 +23,25 @@ static inline void hdy_cond_wake(hdy_cond_row *row)
     hdy_futex_wake(&row->state, 1);
 }
 
+/* For the notifier, which holds the lock: the sleeper could do nothing but wait for it, so it is
+ * moved to sleep there, and the release of the lock wakes it. */
+static inline void hdy_cond_move(hdy_cond_row *row, hdy_lock *lock)
+{
+    uint64_t owner = hdy_load(&lock->owner);
+    while (owner && !(owner & HDY_CONTENDED) && !hdy_cas(&lock->owner, &owner, owner | HDY_CONTENDED))
+        ;
+    HDY_FAILPOINT("cond.notify.before_move");
+    if (owner)
+        syscall(SYS_futex, &row->state, FUTEX_REQUEUE, 0, 1ul, hdy_low_half(&lock->owner), 0);
+    else
+        hdy_cond_wake(row);
+}
+
 static inline void hdy_cond_finish_passing(hdy_cond *c)
 {
     uint32_t from = (c->passing >> 16) - 1, to = (c->passing & 0xffff) - 1;
     if (from < HDY_COND_ROWS && to < HDY_COND_ROWS) {
+        c->row[to].latest = c->row[from].latest;
         hdy_store(&c->row[to].state, HDY_COND_NOTIFIED);
         HDY_FAILPOINT("cond.pass.after_notified");
         hdy_store(&c->row[from].state, HDY_COND_FREE);
@@ -44,16 +60,13 @@ static void hdy_cond_repair(void *object)
             hdy_cond_wake(&c->row[i]);
 }
 
-/* The row that has waited longest of those with a ticket above `after`, or -1. */
-static inline int hdy_cond_oldest(hdy_cond *c, uint64_t after)
+/* The row that has waited longest, if it has a ticket up to `latest`, or -1. */
+static inline int hdy_cond_oldest(hdy_cond *c, uint64_t latest)
 {
     int oldest = -1;
-    uint64_t best = UINT64_MAX;
-    uint32_t rows = hdy_load(&c->party.rows);
-    for (uint32_t i = 0; i < rows && i < HDY_COND_ROWS; i++) {
-        uint64_t ticket = hdy_load(&c->row[i].ticket);
-        if (hdy_load(&c->row[i].state) == HDY_COND_WAITING && ticket > after && ticket < best) {
-            best = ticket;
+    for (uint32_t i = 0; i < c->party.rows && i < HDY_COND_ROWS; i++) {
+        if (c->row[i].state == HDY_COND_WAITING && c->row[i].ticket <= latest) {
+            latest = c->row[i].ticket;
             oldest = (int)i;
         }
     }
@@ -62,7 +75,7 @@ static inline int hdy_cond_oldest(hdy_cond *c, uint64_t after)
 
 static inline void hdy_cond_pass(hdy_cond *c, uint32_t from)
 {
-    int to = hdy_cond_oldest(c, 0);
+    int to = hdy_cond_oldest(c, c->row[from].latest);
     if (to < 0) {
         hdy_store(&c->row[from].state, HDY_COND_FREE);
         return;
@@ -124,21 +137,22 @@ static int hdy_cond_drop(void *object, hdy_call *call)
     return 0;
 }
 
-/* Number: in, how many to notify; out, how many were. */
+/* Number: in, how many to notify; out, how many were. Lock: the condition's, which the caller holds. */
 static int hdy_cond_notify(void *object, hdy_call *call)
 {
     hdy_cond *c = object;
     int32_t most = call->number;
     call->number = 0;
     while (call->number < most) {
-        int i = hdy_cond_oldest(c, 0);
+        int i = hdy_cond_oldest(c, c->tickets);
         if (i < 0)
             break;
         HDY_FAILPOINT("cond.notify.before_commit");
+        c->row[i].latest = c->tickets;
         hdy_store(&c->row[i].state, HDY_COND_NOTIFIED);
-        HDY_FAILPOINT("cond.notify.before_wake");
-        hdy_cond_wake(&c->row[i]);
-        HDY_FAILPOINT("cond.notify.after_wake");
+        HDY_FAILPOINT("cond.notify.after_commit");
+        hdy_cond_move(&c->row[i], call->lock);
+        HDY_FAILPOINT("cond.notify.after_move");
         call->number++;
     }
     return 0;
@@ -168,8 +182,7 @@ static inline int hdy_cond_find_dead(hdy_cond *c, uint32_t from, uint32_t state,
 
 static inline int hdy_cond_start(hdy_cond *c)
 {
-    c->party.capacity = HDY_COND_ROWS;
-    return hdy_guard_init(&c->party.guard);
+    return hdy_party_start(&c->party, HDY_COND_ROWS);
 }
 
 #endif

@@ -188,9 +188,12 @@ cdef class ConditionCell(PartyCell):
             raise AssertionError("lock is not owned")
         if n <= 0:
             return
-        if n < HDY_COND_ROWS:
+        self.run(hdy_cond_count, &call, HDY_FOREVER)
+        if call.number > n:
+            # Not to spend it on the dead. Where all are notified, that makes no difference.
             self._sweep(0)
         call.number = <int32_t>min(n, HDY_COND_ROWS)
+        call.lock = self._held.at
         self.run(hdy_cond_notify, &call, HDY_FOREVER)
 
     def notify_all(self) -> None:

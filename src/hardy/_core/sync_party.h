@@ -1,10 +1,13 @@
 /* What the objects with a table of processes share: operations under the guard, and their waking.
  *
  * An operation is one C function that runs wholly under the guard and says whether the caller must
- * wait. It makes its one commit store, then the derived fields, then wakes, all before it unlocks:
- * who dies on the way leaves the guard to the next comer, whose repair derives the fields anew and
- * wakes everybody to look again. A wake-up is therefore never lost with its sender; one that a killed
- * sleeper swallowed is made good by the slices in which all others sleep.
+ * wait. It makes its one commit store, then the derived fields, then moves on the turn for those who
+ * sleep; they are woken once the guard is free, for they want it next. Who dies under the guard leaves
+ * it to the next comer, whose repair derives the fields anew and wakes everybody. A wake-up that was
+ * not sent, or that a killed sleeper swallowed, is made good by the slices in which all sleep.
+ *
+ * Rejected: waking under the guard. It is never lost with its sender, but each woken process runs
+ * into the guard and sleeps again: a hand-over took six times as long.
  */
 #ifndef HDY_SYNC_PARTY_H
 #define HDY_SYNC_PARTY_H
@@ -18,6 +21,8 @@ typedef struct {
     uint32_t turn; /* out with -EAGAIN: sleep on party.turn while it is this */
     uint32_t row;  /* in: where to look first; out: the row that was used */
     int32_t number;
+    int32_t wake; /* out: how many sleepers shall look again */
+    hdy_lock *lock;
 } hdy_call;
 
 /* >= 0: done; -EAGAIN: wait for a turn; any other negative errno but -EBUSY: refused. */
@@ -29,35 +34,51 @@ static inline int hdy_party_run(hdy_party *p, hdy_repair repair, hdy_op op, hdy_
     int r = patient ? hdy_guard_lock_slice(&p->guard, repair, p) : hdy_guard_try(&p->guard, repair, p);
     if (HDY_UNLIKELY(r))
         return r == -ETIMEDOUT ? -EBUSY : r;
+    call->wake = 0;
     r = op(p, call);
+    uint32_t turn = p->turn;
     hdy_guard_unlock(&p->guard);
+    if (HDY_UNLIKELY(call->wake)) {
+        HDY_FAILPOINT("party.wake.before_wake");
+        if (hdy_futex_wake(&p->turn, call->wake) == 0)
+            hdy_store(&p->empty, turn);
+        HDY_FAILPOINT("party.wake.after_wake");
+    }
     return r;
 }
 
-/* Under the guard: the caller will sleep. It says so anew each time, so that `waiters` may be
- * lowered whenever a wake-up reached nobody: who was on the way to sleep finds another turn. */
+/* Under the guard: the caller will sleep, unless the turn has moved on by then. */
 static inline int hdy_party_wait(hdy_party *p, hdy_call *call)
 {
-    p->waiters = 1;
+    p->waiting = p->turn;
     call->turn = p->turn;
     return -EAGAIN;
 }
 
-/* Under the guard: lets up to `most` sleepers look again. */
-static inline void hdy_party_wake(hdy_party *p, int most)
+/* Under the guard: lets up to `most` sleepers look again, once it is free. No system call is made
+ * when nobody has said that it will sleep since a wake-up last reached nobody: who was on its way
+ * then has found another turn, and said so anew. */
+static inline void hdy_party_wake(hdy_party *p, hdy_call *call, int most)
 {
-    if (!p->waiters)
+    if ((int32_t)(p->waiting - hdy_load(&p->empty)) < 0)
         return;
     hdy_store(&p->turn, p->turn + 1);
-    if (hdy_futex_wake(&p->turn, most) == 0 || most == INT32_MAX)
-        p->waiters = 0;
+    call->wake = most;
 }
 
-/* For repairs: whoever sleeps may have missed anything. */
+/* For repairs, under the guard: whoever sleeps may have missed anything. */
 static inline void hdy_party_wake_all(hdy_party *p)
 {
-    p->waiters = 1;
-    hdy_party_wake(p, INT32_MAX);
+    hdy_store(&p->turn, p->turn + 1);
+    hdy_futex_wake(&p->turn, INT32_MAX);
+}
+
+/* A new party: nobody has waited yet. */
+static inline int hdy_party_start(hdy_party *p, uint32_t capacity)
+{
+    p->capacity = capacity;
+    p->turn = p->empty = 1;
+    return hdy_guard_init(&p->guard);
 }
 
 /* Whether this waiter should look for the dead: one of all waiters does, now and then. */

@@ -1,7 +1,7 @@
 # What the objects with a table of processes share: running operations under the guard.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
-from hardy._core.sync cimport SyncCell
+from hardy._core.sync cimport SyncCell, hdy_lock
 
 cdef extern from "sync_party.h":
     ctypedef struct hdy_party:
@@ -14,6 +14,7 @@ cdef extern from "sync_party.h":
         uint32_t turn
         uint32_t row
         int32_t number
+        hdy_lock *lock
     ctypedef int (*hdy_op)(void *object, hdy_call *call) noexcept nogil
     ctypedef void (*hdy_repair)(void *object) noexcept nogil
 

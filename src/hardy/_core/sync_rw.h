@@ -79,7 +79,6 @@ static int hdy_rw_read(void *object, hdy_call *call)
 static int hdy_rw_read_end(void *object, hdy_call *call)
 {
     hdy_rw *w = object;
-    (void)call;
     hdy_rw_row *row = hdy_rw_row_of(w, 0);
     if (!row || row->reading == 0)
         return -EPERM;
@@ -88,7 +87,7 @@ static int hdy_rw_read_end(void *object, hdy_call *call)
     HDY_FAILPOINT("rwlock.read_end.after_commit");
     w->reading--;
     if (w->reading == 0)
-        hdy_party_wake(&w->party, INT32_MAX);
+        hdy_party_wake(&w->party, call, INT32_MAX);
     HDY_FAILPOINT("rwlock.read_end.before_unlock");
     return 0;
 }
@@ -135,7 +134,7 @@ static int hdy_rw_give_up(void *object, hdy_call *call)
     hdy_rw *w = object;
     hdy_rw_dequeue(w, call);
     if (w->queued == 0)
-        hdy_party_wake(&w->party, INT32_MAX);
+        hdy_party_wake(&w->party, call, INT32_MAX);
     HDY_FAILPOINT("rwlock.queue.before_unlock");
     return 0;
 }
@@ -153,7 +152,7 @@ static int hdy_rw_write_end(void *object, hdy_call *call)
     HDY_FAILPOINT("rwlock.write_end.before_commit");
     hdy_store(&w->writer, 0);
     HDY_FAILPOINT("rwlock.write_end.after_commit");
-    hdy_party_wake(&w->party, INT32_MAX);
+    hdy_party_wake(&w->party, call, INT32_MAX);
     HDY_FAILPOINT("rwlock.write_end.before_unlock");
     return 0;
 }
@@ -196,7 +195,7 @@ static int hdy_rw_bury(void *object, hdy_call *call)
         HDY_FAILPOINT("rwlock.bury_row.after_commit");
         hdy_rw_settle(w);
     }
-    hdy_party_wake(&w->party, INT32_MAX);
+    hdy_party_wake(&w->party, call, INT32_MAX);
     HDY_FAILPOINT("rwlock.bury.before_unlock");
     return 0;
 }
@@ -215,8 +214,7 @@ static int hdy_rw_look(void *object, hdy_call *call)
 
 static inline int hdy_rw_start(hdy_rw *w)
 {
-    w->party.capacity = HDY_RW_ROWS;
-    return hdy_guard_init(&w->party.guard);
+    return hdy_party_start(&w->party, HDY_RW_ROWS);
 }
 
 #endif

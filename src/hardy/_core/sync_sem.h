@@ -15,18 +15,24 @@
 
 #include "sync_party.h"
 
-static inline int32_t hdy_sem_count(const hdy_sem *s)
+/* Derives `value`. Never above the bound: one that takes with `with`, releases bare and then dies
+ * would give its permit twice. */
+static inline void hdy_sem_settle(hdy_sem *s)
 {
     int64_t value = s->total;
     for (uint32_t i = 0; i < s->party.rows && i < HDY_SEM_ROWS; i++)
         value -= s->row[i].held;
-    return (int32_t)value;
+    if (value > s->bound) {
+        hdy_store(&s->total, (int32_t)(s->total - (value - s->bound)));
+        value = s->bound;
+    }
+    s->value = (int32_t)value;
 }
 
 static void hdy_sem_repair(void *object)
 {
     hdy_sem *s = object;
-    s->value = hdy_sem_count(s);
+    hdy_sem_settle(s);
     hdy_party_wake_all(&s->party);
 }
 
@@ -90,11 +96,11 @@ static int hdy_sem_hold(void *object, hdy_call *call)
     return 0;
 }
 
-static inline int hdy_sem_freed(hdy_sem *s)
+static inline int hdy_sem_freed(hdy_sem *s, hdy_call *call)
 {
     s->value++;
-    HDY_FAILPOINT("sem.release.before_wake");
-    hdy_party_wake(&s->party, 1);
+    HDY_FAILPOINT("sem.release.before_turn");
+    hdy_party_wake(&s->party, call, 1);
     HDY_FAILPOINT("sem.release.before_unlock");
     return 0;
 }
@@ -103,26 +109,32 @@ static inline int hdy_sem_freed(hdy_sem *s)
 static int hdy_sem_release(void *object, hdy_call *call)
 {
     hdy_sem *s = object;
-    (void)call;
     if (s->value >= s->bound)
         return -ERANGE;
     HDY_FAILPOINT("sem.release.before_commit");
     hdy_store(&s->total, s->total + 1);
     HDY_FAILPOINT("sem.release.after_commit");
-    return hdy_sem_freed(s);
+    return hdy_sem_freed(s, call);
 }
 
-/* The end of `with`. */
+/* The end of `with`; -ERANGE above the bound. */
 static int hdy_sem_give_back(void *object, hdy_call *call)
 {
     hdy_sem *s = object;
     hdy_sem_row *row = hdy_sem_row_of(s, call, 0);
     if (!row || row->held == 0)
         return hdy_sem_release(object, call);
+    if (s->value >= s->bound) {
+        /* Released bare already. In this order a death in between changes nothing: the row's comes back. */
+        hdy_store(&s->total, s->total - 1);
+        HDY_FAILPOINT("sem.give_back.over_bound");
+        hdy_store(&row->held, row->held - 1);
+        return -ERANGE;
+    }
     HDY_FAILPOINT("sem.give_back.before_commit");
     hdy_store(&row->held, row->held - 1);
     HDY_FAILPOINT("sem.give_back.after_commit");
-    return hdy_sem_freed(s);
+    return hdy_sem_freed(s, call);
 }
 
 static int hdy_sem_read(void *object, hdy_call *call)
@@ -156,10 +168,10 @@ static int hdy_sem_drop(void *object, hdy_call *call)
     hdy_store(&row->held, 0);
     HDY_FAILPOINT("sem.sweep.after_commit");
     row->identity = 0;
-    s->value += call->number;
-    HDY_FAILPOINT("sem.sweep.before_wake");
+    hdy_sem_settle(s);
+    HDY_FAILPOINT("sem.sweep.before_turn");
     if (call->number)
-        hdy_party_wake(&s->party, call->number);
+        hdy_party_wake(&s->party, call, call->number);
     HDY_FAILPOINT("sem.sweep.before_unlock");
     return 0;
 }
@@ -168,8 +180,7 @@ static inline int hdy_sem_start(hdy_sem *s, int32_t value, int32_t bound)
 {
     s->total = s->value = value;
     s->bound = bound;
-    s->party.capacity = HDY_SEM_ROWS;
-    return hdy_guard_init(&s->party.guard);
+    return hdy_party_start(&s->party, HDY_SEM_ROWS);
 }
 
 #endif

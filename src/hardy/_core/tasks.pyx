@@ -67,7 +67,7 @@ cdef class LeaseRing(Channel):
                         hdy_lease_sweep(&self.q)
                     rc = hdy_lease_take(&self.q, &h.lease, small, deaths)
                 if rc == -EAGAIN and block:
-                    seen = hdy_ask(&self.q.ring.items_asked, &self.q.ring.items_seq)
+                    seen = hdy_ask(&self.q, HDY_ITEMS)
                 hdy_leave(&self.q)
                 if rc == 0:
                     h.open = True
@@ -179,7 +179,7 @@ cdef class LeaseRing(Channel):
             if turn:
                 hdy_lease_sweep(&self.q)
             over = hdy_count(hdy_current(r)) == 0 and r.leased == r.dead
-            seen = hdy_ask(&r.done_asked, &r.done_seq)
+            seen = hdy_ask(&self.q, HDY_DONE)
             hdy_leave(&self.q)
             if over or hdy_now_ns() >= deadline:
                 return bool(over)

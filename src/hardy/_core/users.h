@@ -92,7 +92,7 @@ static inline int hdy_ring_task_done(hdy_queue *q)
     n->unfinished--;
     hdy_user_act(q, n, -1);
     if (n->unfinished == 0)
-        hdy_wake(&r->done_asked, &r->done_seq, INT_MAX);
+        hdy_wake(q, HDY_DONE, INT_MAX);
     HDY_FAILPOINT("ring.task_done.before_commit");
     hdy_commit(r);
     HDY_FAILPOINT("ring.task_done.before_settle");
@@ -130,7 +130,7 @@ static inline uint32_t hdy_ring_write_off(hdy_queue *q, uint64_t *identity)
     n->actor = (uint16_t)(lost - table + 1);
     n->delta = (int16_t)-(int32_t)items;
     if (n->unfinished == 0)
-        hdy_wake(&r->done_asked, &r->done_seq, INT_MAX);
+        hdy_wake(q, HDY_DONE, INT_MAX);
     HDY_FAILPOINT("ring.write_off.before_commit");
     hdy_commit(r);
     HDY_FAILPOINT("ring.write_off.before_settle");

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import pickle
 from typing import Any
 
@@ -10,15 +9,47 @@ from hardy._stdlib.culprit import find_culprit, type_name
 from hardy._stdlib.reducers import LiveDispatchTable
 from hardy.errors import CannotPickle
 
-__all__ = ["CODEC", "dumps", "loads"]
+__all__ = ["CODEC", "dumps"]
 
 # Buffers from this size on go beside the pickle, copied once instead of twice.
 _OUT_OF_BAND_BYTES = 16384
 _MOST_BUFFERS = 64
 
 
+class _Session:
+    """A pickler that is used again: to make one for each object takes three times as long as a small pickle.
+
+    It holds nothing between two objects. One is in use by one call at a time, so that threads, and a reducer that
+    itself puts into a queue, do not meet in it.
+    """
+
+    __slots__ = ("buffers", "pickler", "write", "written")
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.write = self.written.append
+        self.buffers: list[memoryview] = []
+        self.pickler = _Pickler(self, 5, buffer_callback=self.take)
+
+    def take(self, buffer: pickle.PickleBuffer) -> bool:
+        """Whether a buffer stays in the pickle; else it goes beside it."""
+        if len(self.buffers) == _MOST_BUFFERS:
+            return True
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True
+        if raw.nbytes < _OUT_OF_BAND_BYTES:
+            return True
+        self.buffers.append(raw)
+        return False
+
+
 class _Pickler(pickle.Pickler):
     dispatch_table = LiveDispatchTable()
+
+
+_idle: list[_Session] = []
 
 
 def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
@@ -27,27 +58,23 @@ def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
     Raises:
         CannotPickle: with the path to the culprit.
     """
-    buffers: list[memoryview] = []
-
-    def take(buffer: pickle.PickleBuffer) -> bool:
-        # True: keep it in the pickle.
-        if len(buffers) == _MOST_BUFFERS:
-            return True
-        try:
-            raw = buffer.raw()
-        except BufferError:
-            return True
-        if raw.nbytes < _OUT_OF_BAND_BYTES:
-            return True
-        buffers.append(raw)
-        return False
-
-    stream = io.BytesIO()
     try:
-        _Pickler(stream, 5, buffer_callback=take).dump(obj)
+        session = _idle.pop()
+    except IndexError:
+        session = _Session()
+    try:
+        session.pickler.dump(obj)
     except Exception as error:
+        # The session is dropped: it may be half-way through an object.
         raise _explain(obj, error) from error
-    return stream.getvalue(), buffers
+    written, buffers = session.written, None
+    data = written[0] if len(written) == 1 else b"".join(written)
+    written.clear()
+    session.pickler.clear_memo()
+    if session.buffers:
+        buffers, session.buffers = session.buffers, []
+    _idle.append(session)
+    return data, buffers
 
 
 def _explain(obj: Any, error: Exception) -> CannotPickle:
@@ -60,9 +87,4 @@ def _explain(obj: Any, error: Exception) -> CannotPickle:
     )
 
 
-def loads(data: bytes | memoryview, buffers: list[memoryview] | None) -> Any:
-    """The object behind a pickle and its buffers."""
-    return pickle.loads(data, buffers=buffers)
-
-
-CODEC = (dumps, loads)
+CODEC = (dumps, pickle.loads)

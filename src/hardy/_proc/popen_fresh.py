@@ -8,8 +8,11 @@ so that the lifeline holds before any module of the user is imported.
 from __future__ import annotations
 
 import io
+import operator
 import os
 import pickle
+import re
+import sys
 from collections.abc import Mapping
 from multiprocessing import reduction
 from typing import Any
@@ -18,6 +21,7 @@ from hardy._core import board, lifeline, runtime
 from hardy._proc import child
 from hardy._proc.outcome import above_std_streams
 from hardy._proc.popen import Popen
+from hardy._stdlib.culprit import find_culprit, type_name
 from hardy._stdlib.launch import (
     ForkserverDupFd,
     SpawnDupFd,
@@ -26,13 +30,17 @@ from hardy._stdlib.launch import (
     read_pid,
     spawn_interpreter,
     spawning,
+    wait_for_forkserver_end,
 )
 from hardy._sync.handles import pack_segment
+from hardy.errors import CannotPickle
 
 __all__ = ["Call", "ForkserverPopen", "SpawnPopen"]
 
 # How often a forkserver that dies under us is started anew.
 _ATTEMPTS = 3
+# It has closed its socket already: the rest of its end takes no longer.
+_FORKSERVER_END_S = 1.0
 
 runtime._declare(
     "proc.spawn.before_exec",
@@ -50,6 +58,11 @@ class Call:
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         return self._call
+
+
+def _adopt_path() -> Call:
+    """Gives the child our `sys.path`, with what every interpreter has."""
+    return Call(exec, f"import sys\nsys.path[:] = {sys.path!r}")
 
 
 class _FreshPopen(Popen):
@@ -87,10 +100,12 @@ class _FreshPopen(Popen):
         payload = io.BytesIO()
         with spawning(self):
             # In this order: the child must find hardy before it can arm itself.
-            path = Call(exec, f"import sys\nsys.path[:] = {preparation['sys_path']!r}")
-            armed = {"hardy_path": path, "hardy_arming": self._arming(process_obj, by_thread), **self._first}
+            armed = {"hardy_path": _adopt_path(), "hardy_arming": self._arming(process_obj, by_thread), **self._first}
             reduction.dump({**armed, **preparation}, payload)
-            reduction.dump(process_obj, payload)
+            try:
+                reduction.dump(process_obj, payload)
+            except Exception as error:
+                raise self._explain(process_obj, error) from error
         fd = above_std_streams(os.memfd_create("hardy-payload", os.MFD_CLOEXEC))
         try:
             with open(fd, "wb", closefd=False) as file:
@@ -100,6 +115,17 @@ class _FreshPopen(Popen):
             os.close(fd)
             raise
         return fd
+
+    def _explain(self, process_obj: Any, error: Exception) -> CannotPickle:
+        path, culprit = find_culprit(process_obj)
+        # The user knows them without the underscore.
+        where = re.sub(r"^\._(args|kwargs|target)\b|^\.", lambda match: match[1] or "self.", path)
+        return CannotPickle(
+            f"cannot start {process_obj.name!r} with {self.method!r}: {where or 'it'} is a "
+            f"{type_name(type(culprit))}, which cannot be pickled ({type(error).__name__}: {error}). Nothing was "
+            "started. Pass plain data and build the rest in the child, or use get_context('fork')",
+            path=where,
+        )
 
 
 class SpawnPopen(_FreshPopen):
@@ -132,7 +158,9 @@ class ForkserverPopen(_FreshPopen):
         payload = self._write_payload(process_obj, by_thread=False)
         try:
             # The forkserver's pipe holds little; so it carries only the way to the payload.
-            opening = pickle.dumps(Call(_open_payload, self.duplicate_for_child(payload)))
+            # The first of the pair lets the child find hardy, which the second needs.
+            pair = (_adopt_path(), Call(_open_payload, self.duplicate_for_child(payload)))
+            opening = pickle.dumps(Call(operator.getitem, pair, 1))
             opening += pickle.dumps(Call(_read_process))
             self._connect(opening)
         finally:
@@ -155,6 +183,7 @@ class ForkserverPopen(_FreshPopen):
             except (EOFError, ConnectionError):
                 if attempt == _ATTEMPTS:
                     raise
+                wait_for_forkserver_end(_FORKSERVER_END_S)
             finally:
                 for fd in (channel, data):
                     if fd >= 0:

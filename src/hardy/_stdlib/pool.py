@@ -1,7 +1,8 @@
-"""The stdlib's `Pool`, which needs the pipes inside of the stdlib's own `SimpleQueue`."""
+"""The stdlib's `Pool`, which reaches for the pipes inside of the stdlib's own `SimpleQueue`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from multiprocessing import pool as _pool
 from multiprocessing.queues import SimpleQueue
 from typing import Any
@@ -12,14 +13,25 @@ __all__ = ["Pool"]
 class Pool(_pool.Pool):
     """The stdlib's pool, with the processes and locks of the context that makes it."""
 
-    _ctx: Any
+    def __init__(
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+        context: Any = None,
+    ) -> None:
+        super().__init__(processes, initializer, initargs, maxtasksperchild, _WithPipes(context))
 
-    def _setup_queues(self) -> None:
-        self._inqueue = tasks = _pipe_queue(self._ctx)
-        self._outqueue = results = _pipe_queue(self._ctx)
-        self._quick_put = tasks._writer.send
-        self._quick_get = results._reader.recv
 
+class _WithPipes:
+    """A context, but for the simple queues: these are the stdlib's."""
 
-def _pipe_queue(ctx: Any) -> Any:
-    return SimpleQueue(ctx=ctx)
+    def __init__(self, ctx: Any) -> None:
+        self._ctx = ctx
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ctx, name)
+
+    def SimpleQueue(self) -> SimpleQueue[Any]:  # noqa: N802
+        return SimpleQueue(ctx=self._ctx)
