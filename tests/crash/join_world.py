@@ -5,9 +5,9 @@ from __future__ import annotations
 from queue import Empty
 from typing import Any
 
-from crash.crew import Actor, Crew, Line
+from helpers.crew import Actor, Crew, Line
 from crash.queue_world import GO_ON_S, PARENT, message, number_of
-from crash.ring_view import look
+from helpers.ring_view import look
 from helpers.waiting import wait_until
 
 from hardy._ipc.queues import JoinableQueue
@@ -82,9 +82,7 @@ class JoinWorld:
         lost = sum(items for items, _pid in losses)
         silent = self.count - done_here - done - lost
         # A task_done or a write-off that had happened, and that its dead caller could not tell of any more.
-        assert 0 <= silent <= 2, (
-            f"{done_here} + {done} done, {lost} lost of {self.count}\n{self.crew.report()}"
-        )
+        assert 0 <= silent <= 2, f"{done_here} + {done} done, {lost} lost of {self.count}\n{self.crew.report()}"
         assert silent == 0 or any(a.said[-1][0] in ("got", "joining") for a in dead), self.crew.report()
         assert {pid for _items, pid in losses} <= {actor.pid for actor in dead}
         assert look(self.queue).unfinished == 0

@@ -8,7 +8,7 @@ from typing import Protocol
 from crash import join_world as j
 from crash import queue_scenarios as q
 from crash import task_world as t
-from crash.crew import Crew
+from helpers.crew import Crew
 from crash.queue_scenarios import FIRST_DEATHS, repairer
 
 
@@ -122,8 +122,7 @@ REGISTRY: list[tuple[str, list[tuple[Scenario, tuple[int, ...]]]]] = [
     (r"heap\.sweep\..*", [(q.idle_sweeps, (1, 2)), (q.alloc_sweeps, (1,))]),
     (
         r"guard\.dead\..*|ring\.repair\.(after_mark|done)",
-        [(repairer(first), (1,)) for first in FIRST_DEATHS]
-        + [(t.repairer_of_take, (1,)), (t.repairer_of_ack, (1,))],
+        [(repairer(first), (1,)) for first in FIRST_DEATHS] + [(t.repairer_of_take, (1,)), (t.repairer_of_ack, (1,))],
     ),
     (
         r"ring\.repair\.after_unit",

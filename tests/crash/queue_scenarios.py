@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from crash.crew import Crew, Line, must_die
+from helpers.crew import Crew, Line, must_die
 from crash.queue_world import (
     World,
     get_each,

@@ -10,8 +10,8 @@ from __future__ import annotations
 from queue import Empty
 from typing import Any
 
-from crash.crew import Actor, Crew, Line
-from crash.ring_view import holder_of_guard, look
+from helpers.crew import Actor, Crew, Line
+from helpers.ring_view import holder_of_guard, look
 from helpers.waiting import wait_until
 
 STOP = 0
@@ -152,9 +152,7 @@ class World:
 
     def open_puts(self) -> list[list[int]]:
         """The puts that were begun, and whose end nobody can tell."""
-        return [
-            actor.said[-1][1] for actor in self.crew.actors if actor.hear() and actor.said[-1][0] == "putting"
-        ]
+        return [actor.said[-1][1] for actor in self.crew.actors if actor.hear() and actor.said[-1][0] == "putting"]
 
     def in_hand(self) -> int:
         """The most that dead actors may have held."""
@@ -178,9 +176,7 @@ class World:
 
     def assert_quiet(self) -> None:
         """I1: without any further traffic, all who can go on do."""
-        assert wait_until(self.is_quiet, GO_ON_S), (
-            f"someone waits for ever\n{look(self.queue)}\n{self.crew.report()}"
-        )
+        assert wait_until(self.is_quiet, GO_ON_S), f"someone waits for ever\n{look(self.queue)}\n{self.crew.report()}"
 
     def assert_whole(self) -> None:
         """I1 to I3: all go on, nothing is lost, doubled, torn or reordered; the memory comes back."""
@@ -239,6 +235,4 @@ class World:
             allowed = KEPT_BYTES + 65536 * 16 + view.arenas * 4096
             return self.queue.segment.allocated_bytes() <= allowed and view.hands == 0
 
-        assert wait_until(is_back, 5.0), (
-            f"{self.queue.segment.allocated_bytes()} bytes are kept: {look(self.queue)}"
-        )
+        assert wait_until(is_back, 5.0), f"{self.queue.segment.allocated_bytes()} bytes are kept: {look(self.queue)}"

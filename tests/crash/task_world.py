@@ -9,10 +9,10 @@ from contextlib import suppress
 from queue import Empty
 from typing import Any
 
-from crash.crew import Actor, Crew, Line, must_die
+from helpers.crew import Actor, Crew, Line, must_die
 from crash.join_world import join
 from crash.queue_world import GO_ON_S, KEPT_BYTES, PARENT, STOP, message, number_of
-from crash.ring_view import look
+from helpers.ring_view import look
 from helpers.waiting import wait_until
 
 from hardy._ipc.tasks import TaskQueue
@@ -137,9 +137,7 @@ class TaskWorld:
 
     def assert_whole(self) -> None:
         """All go on, and every item is delivered until it is acknowledged, once."""
-        assert wait_until(self.is_quiet, GO_ON_S), (
-            f"someone waits for ever\n{look(self.queue)}\n{self.crew.report()}"
-        )
+        assert wait_until(self.is_quiet, GO_ON_S), f"someone waits for ever\n{look(self.queue)}\n{self.crew.report()}"
         if not self.takers:
             self.start(takers=1, asleep=False)
             assert wait_until(self.is_quiet, GO_ON_S), f"{look(self.queue)}\n{self.crew.report()}"
@@ -160,9 +158,7 @@ class TaskWorld:
         acked = [number for number in self.said("acked") + letters if number != STOP]
         assert len(acked) == len(set(acked)), f"done twice: {report}"
         put = set(self.put_here) | set(self.said("put"))
-        maybe = {
-            actor.said[-1][1] for actor in self.crew.actors if actor.said and actor.said[-1][0] == "putting"
-        }
+        maybe = {actor.said[-1][1] for actor in self.crew.actors if actor.said and actor.said[-1][0] == "putting"}
         assert set(acked) <= put | maybe, f"never put: {report}"
         dead = [actor for actor in self.crew.actors if actor.status]
         in_ack = {actor.said[-1][1] for actor in dead if actor.said and actor.said[-1][0] == "acking"}

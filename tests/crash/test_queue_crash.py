@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from crash.crew import Crew, new_crew
+from helpers.crew import Crew, new_crew
 from crash.queue_registry import PREFIXES, REGISTRY, Scenario
 
 import hardy._core.tasks  # noqa: F401  (declares the failpoints of the rings)
@@ -26,9 +26,7 @@ def cases() -> Iterator[pytest.param]:
             if re.fullmatch(pattern, name):
                 for scenario, hits in scenarios:
                     for hit in hits:
-                        yield pytest.param(
-                            scenario, f"{name}=kill:{hit}", id=f"{name}-{scenario.__name__}-{hit}"
-                        )
+                        yield pytest.param(scenario, f"{name}=kill:{hit}", id=f"{name}-{scenario.__name__}-{hit}")
                 break
         else:
             yield pytest.param(None, name, id=f"{name}-unmapped")

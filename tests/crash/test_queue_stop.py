@@ -9,7 +9,7 @@ from queue import Empty, Full
 from typing import Any
 
 import pytest
-from crash.crew import Actor, Crew, Line, new_crew
+from helpers.crew import Actor, Crew, Line, new_crew
 from crash.queue_world import GO_ON_S, get_each, message, number_of, put_each
 
 from hardy._ipc.queues import JoinableQueue, Queue

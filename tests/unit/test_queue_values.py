@@ -12,7 +12,7 @@ from queue import Empty
 from typing import Any, NamedTuple
 
 import pytest
-from crash.crew import Crew, Line, new_crew
+from helpers.crew import Crew, Line, new_crew
 from helpers.waiting import wait_until
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -32,9 +32,19 @@ typedef struct {
  * with or without the guard. */
 static inline char *hdy_arena(hdy_queue *q, uint32_t a)
 {
+    struct stat st;
+    if (HDY_UNLIKELY(a >= HDY_MAX_ARENAS)) {
+        errno = EUCLEAN;
+        return NULL;
+    }
     char *p = hdy_load(&q->arena[a]);
     if (HDY_LIKELY(p != NULL))
         return p;
+    /* `arenas` may have been overwritten: beyond the file's end there would be a SIGBUS. */
+    if (fstat(q->fd, &st) < 0 || st.st_size < (off_t)((a + 1) * HDY_ARENA_BYTES)) {
+        errno = EUCLEAN;
+        return NULL;
+    }
     void *m = mmap(NULL, HDY_ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, q->fd,
                    (off_t)(a * HDY_ARENA_BYTES));
     if (m == MAP_FAILED)
@@ -47,9 +57,17 @@ static inline char *hdy_arena(hdy_queue *q, uint32_t a)
     return m;
 }
 
+/* Whether there is such a unit to allocate. Places come from shared memory, which a stray write may
+ * have gone over: they are checked wherever they lead. */
+static inline int hdy_unit_exists(hdy_queue *q, uint32_t unit)
+{
+    return unit / HDY_ARENA_UNITS < hdy_load_relaxed(&q->ring->arenas) && unit % HDY_ARENA_UNITS;
+}
+
+/* The address of a unit; NULL when there is none or its arena cannot be mapped (see hdy_unit_error). */
 static inline char *hdy_unit_at(hdy_queue *q, uint32_t unit)
 {
-    if (HDY_UNLIKELY(unit / HDY_ARENA_UNITS >= hdy_load_relaxed(&q->ring->arenas)))
+    if (HDY_UNLIKELY(!hdy_unit_exists(q, unit)))
         return NULL;
     char *a = hdy_arena(q, unit / HDY_ARENA_UNITS);
     return a ? a + (uint64_t)(unit % HDY_ARENA_UNITS) * HDY_UNIT_BYTES : NULL;
@@ -60,13 +78,29 @@ static inline hdy_unit *hdy_table(char *arena)
     return (hdy_unit *)(arena + HDY_TABLE_OFFSET);
 }
 
-/* The table entry of a unit; NULL when its arena cannot be mapped. */
+/* Why hdy_unit_at or hdy_entry gave NULL. */
+static inline int hdy_unit_error(hdy_queue *q, uint32_t unit)
+{
+    return hdy_unit_exists(q, unit) && errno != EUCLEAN ? -ENOMEM : -EUCLEAN;
+}
+
+/* The table entry of a unit; NULL when there is none or its arena cannot be mapped. */
 static inline hdy_unit *hdy_entry(hdy_queue *q, uint32_t unit)
 {
-    if (HDY_UNLIKELY(unit / HDY_ARENA_UNITS >= hdy_load_relaxed(&q->ring->arenas)))
+    if (HDY_UNLIKELY(!hdy_unit_exists(q, unit)))
         return NULL;
     char *a = hdy_arena(q, unit / HDY_ARENA_UNITS);
     return a ? &hdy_table(a)[unit % HDY_ARENA_UNITS] : NULL;
+}
+
+/* How far entry i of a table reaches, at least 1. One that claims more than the arena has was
+ * overwritten: it takes the rest, so that no walk leaves the table or goes round. */
+static inline uint32_t hdy_span(const hdy_unit *t, uint32_t i)
+{
+    uint32_t n = t[i].n & ~HDY_MARK;
+    if (n == 0)
+        return 1;
+    return n > HDY_ARENA_UNITS - i ? HDY_ARENA_UNITS - i : n;
 }
 
 static inline void hdy_punch(hdy_queue *q, uint32_t unit, uint32_t n)
@@ -95,8 +129,8 @@ static inline void hdy_heap_release(hdy_queue *q, hdy_unit *e, uint32_t unit, in
 static inline void hdy_heap_free(hdy_queue *q, uint32_t unit)
 {
     hdy_unit *e = hdy_entry(q, unit);
-    if (!e)
-        return; /* unreached, so the next repair frees it */
+    if (!e || e->n == 0 || e->n > HDY_ARENA_UNITS - unit % HDY_ARENA_UNITS)
+        return; /* unreached, so the next repair frees it; or overwritten */
     int resident = q->ring->retained + e->n <= q->ring->keep;
     if (!resident) {
         hdy_punch(q, unit, e->n);
@@ -109,7 +143,7 @@ static inline uint32_t hdy_heap_fit(hdy_unit *t, uint32_t want)
 {
     for (uint32_t i = 1; i + want <= HDY_ARENA_UNITS;) {
         if (t[i].n) {
-            i += t[i].n;
+            i += hdy_span(t, i);
             continue;
         }
         uint32_t run = 1;
@@ -133,20 +167,19 @@ static inline uint32_t hdy_heap_sweep(hdy_queue *q)
         if (!arena)
             return freed;
         hdy_unit *t = hdy_table(arena);
-        for (uint32_t i = 1; i < HDY_ARENA_UNITS; i += t[i].n ? t[i].n : 1) {
+        for (uint32_t i = 1, n; i < HDY_ARENA_UNITS; i += n) {
+            n = hdy_span(t, i);
             if (t[i].n == 0 || t[i].owner == 0 || t[i].owner == known_alive)
                 continue;
             if (t[i].owner != HDY_ABANDONED && hdy_alive(t[i].owner)) {
                 known_alive = t[i].owner;
                 continue;
             }
-            uint32_t n = t[i].n;
             HDY_FAILPOINT("heap.sweep.before_free");
             hdy_heap_free(q, a * HDY_ARENA_UNITS + i);
             HDY_FAILPOINT("heap.sweep.after_free");
             r->hands -= r->hands > 0;
             freed++;
-            i += n - 1; /* the loop's own step is 1 now that n is 0 */
         }
     }
     return freed;
@@ -181,7 +214,10 @@ again:
             return 0;
         }
         HDY_FAILPOINT("heap.grow.before_truncate");
-        if (ftruncate(q->fd, (off_t)((a + 1) * HDY_ARENA_BYTES)) < 0)
+        struct stat st;
+        /* Never shorter: who died between here and the commit has grown the file already. */
+        if (fstat(q->fd, &st) < 0 || (st.st_size < (off_t)((a + 1) * HDY_ARENA_BYTES) &&
+                                      ftruncate(q->fd, (off_t)((a + 1) * HDY_ARENA_BYTES)) < 0))
             goto fail;
         HDY_FAILPOINT("heap.grow.after_truncate");
         if (!(arena = hdy_arena(q, a)))
@@ -231,7 +267,7 @@ static inline void hdy_heap_trim(hdy_queue *q, uint32_t most)
         hdy_unit *t = hdy_table(arena);
         for (uint32_t i = 1; i < HDY_ARENA_UNITS && most && r->retained > HDY_KEEP_UNITS;) {
             if (t[i].n) {
-                i += t[i].n;
+                i += hdy_span(t, i);
                 continue;
             }
             uint32_t run = 0;
@@ -265,9 +301,12 @@ static inline int hdy_chain_copy(hdy_queue *q, uint32_t unit, uint64_t skip, cha
         hdy_unit *e = hdy_entry(q, unit);
         char *p = hdy_unit_at(q, unit);
         if (!e || !p)
-            return -ENOMEM;
+            return hdy_unit_error(q, unit);
         /* A repair may hold a leased extent marked just now. */
-        uint64_t room = (uint64_t)(hdy_load(&e->n) & ~HDY_MARK) * HDY_UNIT_BYTES;
+        uint32_t units = hdy_load(&e->n) & ~HDY_MARK;
+        if (units == 0 || units > HDY_ARENA_UNITS - unit % HDY_ARENA_UNITS)
+            return -EUCLEAN;
+        uint64_t room = (uint64_t)units * HDY_UNIT_BYTES;
         if (skip >= room) {
             skip -= room;
         } else {
@@ -282,7 +321,7 @@ static inline int hdy_chain_copy(hdy_queue *q, uint32_t unit, uint64_t skip, cha
         }
         unit = e->next;
     }
-    return size ? -EIO : 0;
+    return size ? -EUCLEAN : 0;
 }
 
 /* Maps a chain and looks whether it is one that holds `size` bytes: 0, -ENOMEM, or -EUCLEAN (a
@@ -291,11 +330,9 @@ static inline int hdy_chain_check(hdy_queue *q, uint32_t unit, uint64_t size)
 {
     uint64_t left = (size + HDY_UNIT_BYTES - 1) / HDY_UNIT_BYTES;
     while (unit) {
-        if (unit / HDY_ARENA_UNITS >= q->ring->arenas || unit % HDY_ARENA_UNITS == 0)
-            return -EUCLEAN;
         hdy_unit *e = hdy_entry(q, unit);
         if (!e)
-            return -ENOMEM;
+            return hdy_unit_error(q, unit);
         uint32_t n = hdy_load(&e->n) & ~HDY_MARK;
         if (n == 0 || n > left || unit % HDY_ARENA_UNITS + n > HDY_ARENA_UNITS)
             return -EUCLEAN;
@@ -340,7 +377,7 @@ static inline void hdy_chain_abandon(hdy_queue *q, uint32_t unit)
 static inline uint32_t hdy_chain_units(hdy_queue *q, uint32_t unit)
 {
     uint32_t n = 0;
-    for (hdy_unit *e; unit && (e = hdy_entry(q, unit)); unit = e->next)
+    for (hdy_unit *e; unit && (e = hdy_entry(q, unit)) && e->n && n < HDY_MAX_ARENAS * HDY_ARENA_UNITS; unit = e->next)
         n += e->n;
     return n;
 }
@@ -351,7 +388,7 @@ static inline void hdy_chain_free(hdy_queue *q, uint32_t unit, int resident)
     hdy_ring *r = q->ring;
     while (unit) {
         hdy_unit *e = hdy_entry(q, unit);
-        if (!e)
+        if (!e || e->n == 0 || e->n > HDY_ARENA_UNITS - unit % HDY_ARENA_UNITS)
             return;
         uint32_t next = e->next;
         r->hands -= r->hands > 0;

@@ -41,7 +41,8 @@ static inline int hdy_slot_lives(const hdy_state *s, const hdy_held *slot)
 
 /* Calls for every slot in order; `unit`, `index`, `slot` name it. */
 #define HDY_EACH_SLOT(q, unit, index, slot)                                                        \
-    for (uint32_t unit = (q)->ring->lease_first, _next = 0; unit && hdy_entry(q, unit);            \
+    for (uint32_t unit = (q)->ring->lease_first, _next = 0, _turns = 0;                            \
+         unit && hdy_entry(q, unit) && _turns++ < HDY_MAX_ARENAS;                                  \
          _next = hdy_entry(q, unit)->next, unit = _next)                                           \
         for (uint32_t index = 0; index < HDY_SLOTS_IN_UNIT; index++)                               \
             for (hdy_held *slot = hdy_slot_at(q, unit, index); slot; slot = NULL)

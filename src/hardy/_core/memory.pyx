@@ -65,6 +65,9 @@ cdef class Segment:
             close(self.fd)
 
     cdef int check(self) except -1:
+        if self.base == NULL:
+            raise ValueError("this object was never set up: a subclass with an __init__ of its own must call "
+                             "super().__init__()")
         if (<hdy_head *>self.base).pidns != hdy_rt.pidns:
             raise ForeignHandle(
                 f"this {_KIND_NAMES.get(self.kind, 'object')} belongs to another pid namespace, where process "

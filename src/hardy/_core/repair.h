@@ -21,23 +21,25 @@ static inline int hdy_mark_chain(hdy_queue *q, uint32_t unit)
 static inline int hdy_mark_queue(hdy_queue *q)
 {
     const hdy_state *s = hdy_current(q->ring);
-    uint32_t unit = s->head_unit, off = s->head_off;
+    uint32_t unit = s->head_unit, off = s->head_off, blocks = 0;
     if (hdy_mark_chain(q, unit))
         return -1;
     for (uint64_t left = hdy_count(s); left || unit != s->tail_unit;) {
         char *block = hdy_unit_at(q, unit);
-        if (!block || off > HDY_UNIT_BYTES - sizeof(hdy_record))
+        if (!block || off < HDY_BLOCK_START || off > HDY_UNIT_BYTES - sizeof(hdy_record))
             return -1;
         hdy_record *rec = (hdy_record *)(block + off);
         hdy_large l;
         if (rec->meta >> HDY_KIND_SHIFT == HDY_JUMP) {
             unit = ((hdy_block *)block)->next;
             off = HDY_BLOCK_START;
+            if (++blocks > HDY_MAX_ARENAS * HDY_ARENA_UNITS)
+                return -1;
             if (hdy_mark_chain(q, unit))
                 return -1;
             continue;
         }
-        if (left == 0)
+        if (left == 0 || rec->size > HDY_INLINE_MAX)
             return -1;
         if (hdy_record_large(rec, &l) && hdy_mark_chain(q, l.unit))
             return -1;
@@ -89,15 +91,15 @@ static void hdy_ring_repair(void *object)
     hdy_ring *r = q->ring;
     uint32_t retained = 0, hands = 0;
     hdy_user_settle(r); /* first: the next commit would overwrite what it books */
-    for (uint32_t a = 0; a < r->arenas; a++)
-        if (!hdy_arena(q, a))
-            return;
-    int whole = hdy_mark_queue(q) == 0 && hdy_mark_leases(q) == 0;
+    uint32_t arenas = r->arenas < HDY_MAX_ARENAS ? r->arenas : HDY_MAX_ARENAS, mapped = 0;
+    while (mapped < arenas && hdy_arena(q, mapped))
+        mapped++;
+    int whole = mapped == r->arenas && hdy_mark_queue(q) == 0 && hdy_mark_leases(q) == 0;
     HDY_FAILPOINT("ring.repair.after_mark");
-    for (uint32_t a = 0; a < r->arenas; a++) {
+    for (uint32_t a = 0; a < mapped; a++) {
         hdy_unit *t = hdy_table(hdy_arena(q, a));
         for (uint32_t i = 1; i < HDY_ARENA_UNITS;) {
-            uint32_t n = t[i].n & ~HDY_MARK;
+            uint32_t n = t[i].n & ~HDY_MARK, span = hdy_span(t, i);
             if (n == 0) {
                 retained += t[i].owner == HDY_RESIDENT;
                 i++;
@@ -106,7 +108,7 @@ static void hdy_ring_repair(void *object)
             if (t[i].n & HDY_MARK) {
                 t[i].n = n;
                 t[i].owner = 0; /* reached by the queue: its death came between two stores */
-            } else if (whole && t[i].owner <= HDY_RESIDENT) {
+            } else if (whole && n == span && t[i].owner <= HDY_RESIDENT) {
                 t[i].n = n;
                 hdy_punch(q, a * HDY_ARENA_UNITS + i, n);
                 hdy_heap_release(q, &t[i], a * HDY_ARENA_UNITS + i, 0);
@@ -114,7 +116,7 @@ static void hdy_ring_repair(void *object)
                 hands++;
             }
             HDY_FAILPOINT("ring.repair.after_unit");
-            i += n;
+            i += span;
         }
     }
     r->retained = retained;

@@ -170,8 +170,12 @@ static inline hdy_record *hdy_push_place(hdy_queue *q, hdy_state *n, uint32_t si
 {
     uint64_t need = sizeof(hdy_record) + hdy_align8(size);
     char *block = hdy_unit_at(q, n->tail_unit);
-    if (!block) {
-        *error = -ENOMEM;
+    if (HDY_UNLIKELY(!block)) {
+        *error = hdy_unit_error(q, n->tail_unit);
+        return NULL;
+    }
+    if (HDY_UNLIKELY(n->tail_off < HDY_BLOCK_START || n->tail_off > HDY_UNIT_BYTES - sizeof(hdy_record))) {
+        *error = -EUCLEAN;
         return NULL;
     }
     /* A JUMP must always fit behind the last record. */
@@ -273,19 +277,21 @@ static inline hdy_record *hdy_front(hdy_queue *q, hdy_state *n, hdy_emptied *out
     for (;;) {
         char *block = hdy_unit_at(q, n->head_unit);
         if (HDY_UNLIKELY(!block)) {
-            *error = n->head_unit / HDY_ARENA_UNITS >= q->ring->arenas ? -EUCLEAN : -ENOMEM;
+            *error = hdy_unit_error(q, n->head_unit);
             return NULL;
         }
         hdy_record *rec = (hdy_record *)(block + n->head_off);
         if (HDY_UNLIKELY(n->head_off < HDY_BLOCK_START || n->head_off > HDY_UNIT_BYTES - sizeof *rec ||
-                         n->head_off + rec->size > HDY_UNIT_BYTES - sizeof *rec)) {
+                         rec->size > HDY_UNIT_BYTES - sizeof *rec - n->head_off ||
+                         rec->size > HDY_INLINE_MAX ||
+                         (rec->meta & HDY_LARGE && rec->size != sizeof(hdy_large)))) {
             *error = -EUCLEAN;
             return NULL;
         }
         if (HDY_LIKELY(rec->meta >> HDY_KIND_SHIFT != HDY_JUMP))
             return rec;
         if (out->n == HDY_EMPTIED) {
-            *error = -E2BIG;
+            *error = -EUCLEAN; /* one operation never passes so many blocks: they go round */
             return NULL;
         }
         out->unit[out->n++] = n->head_unit;

@@ -55,6 +55,7 @@ cdef class Ring:
         self.q.arena = <char **>calloc(HDY_MAX_ARENAS, sizeof(char *))
         if self.q.arena == NULL:
             raise MemoryError
+        self.segment = Segment.__new__(Segment)
 
     def __dealloc__(self):
         if self.q.arena != NULL:
@@ -84,6 +85,8 @@ cdef class Ring:
 
     cdef int _enter(self, long long deadline) except -2:
         # 0: in the guard; -1: not before the deadline.
+        if self.q.ring == NULL:
+            self.segment.check()
         cdef int rc = hdy_try(&self.q)
         while rc:
             if rc != -EBUSY and rc != -ETIMEDOUT:
@@ -190,11 +193,13 @@ cdef class Ring:
     @property
     def maxsize(self):
         """The most messages it holds; 0: no bound."""
+        self.segment.check()
         return self.q.ring.maxsize
 
     @property
     def maxbytes(self):
         """The most bytes of messages it holds; 0: no bound."""
+        self.segment.check()
         return self.q.ring.maxbytes
 
     # ---- for asyncio: one slice of a wait, taking nothing ----

@@ -68,7 +68,8 @@ class _RingQueue(Channel):
         return super().empty()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.segment.uid[:4].hex()}>"
+        uid = self.segment.uid
+        return f"<{type(self).__name__} {uid[:4].hex() if uid else 'that was never set up'}>"
 
     def _nobody_can_put(self, eager: bool) -> bool:
         return nobody_can_put(self, eager)
