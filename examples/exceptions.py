@@ -1,5 +1,4 @@
 """What a child raises comes back with the child's traceback; what kills it is named.
-
 The child also prints its traceback on stderr, as with the standard library.
 
 Prints:

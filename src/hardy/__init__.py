@@ -22,7 +22,6 @@ from multiprocessing import (
     parent_process,
     reducer,
 )
-
 from multiprocessing.util import SUBDEBUG, SUBWARNING
 
 from hardy._version import __version__

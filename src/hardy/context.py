@@ -162,7 +162,7 @@ class BaseContext(_stdlib.BaseContext):
 
         return Event(ctx=self.get_context(), **options)
 
-    def Barrier(  # noqa: N802
+    def Barrier(  # type: ignore[override]  # noqa: N802
         self, parties: int, action: Any = None, timeout: float | None = None, **options: Any
     ) -> Barrier:
         """A meeting point for a number of processes; the options are those of `hardy.Barrier`."""

@@ -2,6 +2,7 @@
 import errno as _errno
 import os as _os
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 from posix.unistd cimport close
 
@@ -70,12 +71,13 @@ cdef int _raise_pidfd(int negative_errno, str doing) except -1:
         raise OSError(
             -negative_errno,
             f"{doing}: this system has no pidfd_open(2), or forbids it ({_os.strerror(-negative_errno)}). "
-            "hardy judges life and death by pidfds only: it needs Linux 5.4, and a seccomp profile that allows "
-            "pidfd_open, pidfd_send_signal and waitid (Docker has it since 20.10). No process was started"
+            "hardy judges life and death by pidfds only: it needs Linux 5.4, and a seccomp profile that "
+            "allows pidfd_open, pidfd_send_signal and waitid (Docker: 20.10 and later). No process was started"
         )
     return raise_errno(negative_errno, doing)
 
 
+@cython.auto_pickle(False)
 cdef class Child:
     """A child process that the lifeline watches.
 

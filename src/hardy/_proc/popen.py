@@ -90,6 +90,9 @@ class Popen(popen_fork.Popen):
                 prepare_exit()
                 process_obj._result_file = self.result_file
                 code = process_obj._bootstrap()
+            except BaseException:
+                # What comes here is not the target's: `_bootstrap` has dealt with that.
+                sys.excepthook(*sys.exc_info())
             finally:
                 leave_fork(code)
         self._adopt(pid)

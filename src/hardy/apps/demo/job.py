@@ -42,8 +42,8 @@ class _Counters:
     """The counters that live now; the dead are replaced."""
 
     def __init__(self, ctx: Any, number: int, tasks: Any, results: Any, chance: random.Random) -> None:
-        self._names = (f"counter-{n}" for n in itertools.count(1))
-        self._start = lambda: ctx.Process(target=count, args=(tasks, results), name=next(self._names), daemon=True)
+        self._ctx, self._queues = ctx, (tasks, results)
+        self._numbers = itertools.count(1)
         self._chance = chance
         self._living: list[Any] = []
         self._number = number
@@ -54,7 +54,8 @@ class _Counters:
             self._living.remove(process)
             process.close()
         while len(self._living) < self._number:
-            process = self._start()
+            name = f"counter-{next(self._numbers)}"
+            process = self._ctx.Process(target=count, args=self._queues, name=name, daemon=True)
             process.start()
             self._living.append(process)
 
