@@ -49,11 +49,13 @@ cdef class Hold:
 cdef class LeaseRing(Channel):
     """A queue whose messages are taken under leases."""
 
-    cdef int _hold(self, Hold h, char *small, unsigned int from_state, bint block, long long deadline, unsigned int who) except -2:
+    cdef int _hold(
+        self, Hold h, char *small, unsigned int from_state, bint block, long long deadline, unsigned int who
+    ) except -2:
         # 0: h holds a message; -1: there was none.
         cdef int rc, turn = 0, idle
         cdef unsigned int seen = 0, deaths
-        cdef bint waiting = False
+        cdef bint asks, waiting = False
         cdef long long patience = deadline if block else hdy_now_ns() + 1000000000LL
         try:
             while True:
@@ -78,7 +80,8 @@ cdef class LeaseRing(Channel):
                 if not block or hdy_now_ns() >= deadline:
                     return -1
                 # While others hold leases, their messages may come back.
-                if (self.q.ring.closes or (who == HDY_ENDED_FOR_LOOPS and turn)) and self.q.ring.leased == self.q.ring.dead:
+                asks = self.q.ring.closes or (who == HDY_ENDED_FOR_LOOPS and turn)
+                if asks and self.q.ring.leased == self.q.ring.dead:
                     if not waiting:
                         waiting = True
                         self._waits(1)
