@@ -48,7 +48,8 @@ def look(queue: Any) -> View:
     fd = queue.segment.fd
     active = struct.unpack("<I", os.pread(fd, 4, ACTIVE))[0] & 1
     state = struct.unpack("<4Q4I", os.pread(fd, 48, STATES + active * STATE_BYTES))
-    arenas, _hint, retained, hands, _lease_first, leased, ready, dead = struct.unpack("<8I", os.pread(fd, 32, COUNTERS))
+    counters = struct.unpack("<10I", os.pread(fd, 40, COUNTERS))
+    arenas, _hint, retained, _keep, _punched, hands, _lease_first, leased, ready, dead = counters
     return View(*state, arenas, retained, hands, leased, ready, dead)
 
 

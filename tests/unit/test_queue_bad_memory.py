@@ -8,6 +8,7 @@ import random
 import resource
 import struct
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,7 +106,7 @@ def fuzz(line: Line, seed: int) -> None:
     faulthandler.disable()
     rng = random.Random(seed)
     queue = rng.choice([Queue, Queue, JoinableQueue, TaskQueue])()
-    for i in range(rng.randrange(12)):
+    for _ in range(rng.randrange(12)):
         queue.put(bytes(rng.choice([8, 500, 20_000, 40_000, 300_000])))
     if isinstance(queue, TaskQueue) and not queue.empty():
         lease = queue.take()
@@ -178,7 +179,7 @@ def test_put_raises_memory_error_at_the_address_limit(crew: Crew) -> None:
     """With RLIMIT_AS reached, put says so, and the queue is as it was."""
 
     def act(line: Line, queue: Any) -> None:
-        size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (size + (24 << 20), size + (24 << 20)))
         data = bytes(3 << 20)
         count = 0
@@ -206,7 +207,7 @@ def test_get_raises_memory_error_at_the_address_limit(crew: Crew) -> None:
     """A process that cannot map or hold a message leaves it to others."""
 
     def act(line: Line, queue: Any) -> None:
-        size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (size + (8 << 20), size + (8 << 20)))
         try:
             queue.get()
