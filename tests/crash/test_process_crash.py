@@ -85,7 +85,7 @@ SCENARIO = """
         victim.start()
         report = {}
         try:
-            report["end"] = victim.result(5 if action == "kill" else 0.5)
+            report["end"] = victim.result(15 if action == "kill" else 0.5)
         except errors.ProcessDied as error:
             report["end"] = [error.name, error.signal]
         except TimeoutError:
@@ -94,7 +94,7 @@ SCENARIO = """
         report["bystander"] = os.read(tell_r, 1).decode()
         fresh = fork.Process(target=square, args=(3,))
         fresh.start()
-        report["fresh"] = fresh.result(5)
+        report["fresh"] = fresh.result(15)
         victim.kill()
         bystander.kill()
         os.set_blocking(pids_r, False)
@@ -107,7 +107,10 @@ SCENARIO = """
     def servers():
         found = []
         for pid in children():
-            command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            try:
+                command = Path(f"/proc/{pid}/cmdline").read_bytes()
+            except OSError:
+                continue  # reaped meanwhile
             if b"forkserver import main" in command or b"resource_tracker import main" in command:
                 found.append(pid)
         return found

@@ -34,3 +34,5 @@ cdef class Basket:
     # Messages that came out of one get.
     cdef hdy_got got[BATCH_MESSAGES]
     cdef char *bytes
+    # Before each get.
+    cdef void reset(self) noexcept

@@ -38,7 +38,10 @@ cdef class Basket:
         self.bytes = <char *>malloc(BATCH_BYTES)
         if self.bytes == NULL:
             raise MemoryError
+
+    cdef void reset(self) noexcept:
         self.got[0].small = self.bytes
+        self.got[0].room = 0
 
     def __dealloc__(self):
         free(self.bytes)

@@ -18,18 +18,21 @@ hdy_rt = runtime.shared()
 _declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])
 
 
+cdef extern from "Python.h":
+    const Py_ssize_t PY_SSIZE_T_MAX
+
 cdef enum:
     # A call that must not wait for items or space still waits this long for the guard: its holder
     # may be stopped inside it.
     _GUARD_PATIENCE_MS = 1000
 
 
-cdef int _wanted(object max_items) except -1:
+cdef Py_ssize_t _wanted(object max_items) except -1:
     if not isinstance(max_items, int) or isinstance(max_items, bool):
         raise TypeError(f"max_items must be an int, not {type(max_items).__name__}")
     if max_items < 1:
         raise ValueError(f"max_items must be at least 1, not {max_items}")
-    return min(max_items, BATCH_MESSAGES)
+    return min(max_items, PY_SSIZE_T_MAX)
 
 
 @cython.auto_pickle(False)  # how a queue travels is said above the core
@@ -181,7 +184,11 @@ cdef class Channel(Ring):
         cdef encoding e
         cdef Batch batch = Batch()
         try:
-            for obj in objs:
+            objects = iter(objs)
+        except TypeError:
+            raise TypeError(f"put_many takes an iterable of objects, not {type(objs).__name__}") from None
+        try:
+            for obj in objects:
                 _keep = encode(obj, &e, self._dumps)
                 self._writable(e.size, True, deadline)
                 if not batch.fits(e.size):
@@ -242,7 +249,8 @@ cdef class Channel(Ring):
                     check_rc(rc)
                 if not block or hdy_now_ns() >= deadline:
                     return -1
-                if self.q.ring.closes:
+                # A loop also ends without a close; it asks when it was woken in vain, which a death does.
+                if self.q.ring.closes or (eager and turn):
                     if not waiting:
                         waiting = True
                         self._waits(1)
@@ -332,7 +340,7 @@ cdef class Channel(Ring):
             raise Closed(f"{self!r} is closed in this process, and empty") from None
 
     def get_many(self, max_items=BATCH_MESSAGES, block=True, timeout=None):
-        """Take up to `max_items` of the oldest objects in one operation: what is there, at least one.
+        """Take up to `max_items` of the oldest objects: what is there, at least one; up to 128 in one operation.
 
         Args:
             max_items: at least 1.
@@ -346,26 +354,38 @@ cdef class Channel(Ring):
             queue.Empty, Closed: as `get`.
             CannotUnpickle: of the first that cannot be rebuilt; its attribute `rest` has the others.
         """
-        cdef int want = _wanted(max_items), done = 0, rc, i
+        cdef Py_ssize_t want = _wanted(max_items)
+        cdef int done = 0, rc, i
         cdef bint wait = block
         cdef long long deadline = deadline_ns(timeout if wait else None)
         if self.closed:
             raise Closed(f"{self!r} is closed in this process")
         self.segment.check()
         cdef Basket b = Basket()
-        b.got[0].room = 0
-        rc = self._pull(b.got, want, BATCH_BYTES, &done, wait, deadline, False)
-        if rc < 0:
-            raise Empty
-        if rc == 1:
-            return [self.get(wait, None if deadline == HDY_FOREVER else max(0.0, (deadline - hdy_now_ns()) / 1e9))]
         objs = []
         failed = None
-        for i in range(done):
+        while want:
+            b.reset()
+            rc = self._pull(b.got, min(want, BATCH_MESSAGES), BATCH_BYTES, &done, wait, deadline, False)
+            if rc < 0:
+                if objs or failed is not None:
+                    break
+                raise Empty
             try:
-                objs.append(self._decoded(b.got[i].kind, b.got[i].pid, b.got[i].small, b.got[i].size, None))
+                if rc == 1:
+                    want -= 1
+                    objs.append(self._receive(wait, deadline, False))
+            except Empty:
+                pass  # another took the large one meanwhile
             except CannotUnpickle as error:
                 failed = failed or error
+            for i in range(done):
+                try:
+                    objs.append(self._decoded(b.got[i].kind, b.got[i].pid, b.got[i].small, b.got[i].size, None))
+                except CannotUnpickle as error:
+                    failed = failed or error
+            want -= done
+            wait = wait and not objs and failed is None
         if failed is not None:
             failed.rest = objs
             raise failed

@@ -66,7 +66,10 @@ cdef long long deadline_ns(object timeout_s) except -1:
     cdef double seconds
     if timeout_s is None:
         return HDY_FOREVER
-    seconds = timeout_s
+    try:
+        seconds = timeout_s
+    except TypeError:
+        raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout_s).__name__}") from None
     if seconds != seconds:
         raise ValueError("timeout must be a number of seconds or None, not nan")
     if seconds < 0:

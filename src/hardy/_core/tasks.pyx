@@ -61,6 +61,7 @@ cdef class LeaseRing(Channel):
                 if self._enter(patience):
                     return -1
                 if from_state == HDY_SLOT_DEAD:
+                    hdy_lease_sweep(&self.q)
                     rc = hdy_lease_retake(&self.q, &h.lease, from_state, small)
                 else:
                     if turn:
@@ -77,7 +78,7 @@ cdef class LeaseRing(Channel):
                 if not block or hdy_now_ns() >= deadline:
                     return -1
                 # While others hold leases, their messages may come back.
-                if self.q.ring.closes and self.q.ring.leased == self.q.ring.dead:
+                if (turn or self.q.ring.closes) and self.q.ring.leased == self.q.ring.dead:
                     if not waiting:
                         waiting = True
                         self._waits(1)

@@ -1,7 +1,7 @@
 """When a stream has ended: nobody is left who could put.
 
 As with a pipe whose writers have all closed it: the readers of an empty queue are told, once somebody has
-closed it, that nobody else can put. A process can still put if it lives, has not closed the queue, does not itself
+closed it, that nobody else can put. (A loop also takes the end of a process that had put for a close.) A process can still put if it lives, has not closed the queue, does not itself
 wait as a reader, and has the queue: it created it, used it, or was given it when it was started (see
 `_proc.entrusted`). One that waits in `get` counts as a reader if it never put, or has no other thread that could.
 
@@ -26,14 +26,17 @@ def nobody_can_put(queue: Ring, eager: bool) -> bool:
     """Whether no process is left that could put into `queue`; asked by a reader that waits.
 
     Args:
-        queue: somebody has closed it.
+        queue: empty.
         eager: leave out processes of the program that neither used nor were given the queue.
     """
     creator = queue._creator()
     could = {creator}
     if not eager:
         could.update(identity for identity, _, _ in board.descendants(creator))
-    for identity, has_put, has_closed, waits, sole_thread in queue._users():
+    users = queue._users()
+    if not any(closed or (put and eager and not runtime.is_alive(each)) for each, put, closed, _, _ in users):
+        return False
+    for identity, has_put, has_closed, waits, sole_thread in users:
         if has_closed or (waits and (sole_thread or not has_put)):
             could.discard(identity)
         else:

@@ -21,7 +21,7 @@ from hardy._core import board, lifeline, runtime
 from hardy._proc import child
 from hardy._proc.outcome import above_std_streams
 from hardy._proc.popen import Popen
-from hardy._stdlib.culprit import find_culprit, type_name
+from hardy._stdlib.culprit import find_culprit, mend, type_name
 from hardy._stdlib.launch import (
     ForkserverDupFd,
     SpawnDupFd,
@@ -123,7 +123,7 @@ class _FreshPopen(Popen):
         return CannotPickle(
             f"cannot start {process_obj.name!r} with {self.method!r}: {where or 'it'} is a "
             f"{type_name(type(culprit))}, which cannot be pickled ({type(error).__name__}: {error}). Nothing was "
-            "started. Pass plain data and build the rest in the child, or use get_context('fork')",
+            f"started. Instead, {mend(culprit)}; or use get_context('fork')",
             path=where,
         )
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any
 
 from hardy._stdlib.reducers import LiveDispatchTable
 
-__all__ = ["find_culprit", "type_name"]
+__all__ = ["find_culprit", "mend", "type_name"]
 
 _DEEPEST = 30
 _WIDEST = 10_000
@@ -78,3 +79,12 @@ def find_culprit(obj: Any) -> tuple[str, Any]:
 def type_name(kind: type) -> str:
     """A type as one writes it: builtins without their module."""
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def mend(culprit: Any) -> str:
+    """What to do instead of sending it, as the end of a sentence."""
+    if isinstance(culprit, FunctionType):
+        return "define it with `def` at the top level of a module that the receiver can import"
+    if isinstance(culprit, type):
+        return "define the class at the top level of a module that the receiver can import"
+    return "send plain data, and build the rest in the receiver"

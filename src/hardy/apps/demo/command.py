@@ -72,6 +72,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="hardy demo",
         description="Count the words of the standard library with processes while counters are killed by SIGKILL; "
         "what they held is counted by others, and the result is compared with a plain count.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--counters", type=int, default=max(3, os.cpu_count() or 1), help="how many count at a time")
     parser.add_argument("--kills", type=int, default=20, help="how many counters are killed, at least")
@@ -111,7 +112,7 @@ def _table(outcome: Outcome, plain_rate: float, equal: bool) -> Table:
     recoveries = outcome.recoveries_s()
     table = Table(title="hardy demo", show_header=False)
     for name, value in (
-        ("files", f"{outcome.tally.files:,} (in {outcome.rounds} rounds)"),
+        ("files", f"{outcome.tally.files:,} ({outcome.rounds} times over the input)"),
         ("words", f"{total:,}"),
         ("words/s", f"{total / outcome.seconds:,.0f} (one plain process: {plain_rate:,.0f})"),
         ("counters killed", f"{len(outcome.killed)}"),
