@@ -11,7 +11,7 @@ cdef class Channel(Ring):
     cdef int _put_encoded(self, encoding *e, bint block, long long deadline) except -1
     cdef int _flush(self, Batch batch, long long deadline) except -1
     cdef int _pull(
-        self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline, bint eager
+        self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline, unsigned int who
     ) except -2
-    cdef object _receive(self, bint wait, long long deadline, bint eager)
+    cdef object _receive(self, bint wait, long long deadline, unsigned int who)
     cdef object _decoded(self, unsigned int kind, unsigned int pid, const char *p, Py_ssize_t n, object owner)

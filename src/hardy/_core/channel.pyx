@@ -225,7 +225,7 @@ cdef class Channel(Ring):
     # ---- get ----
 
     cdef int _pull(
-        self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline, bint eager
+        self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline, unsigned int who
     ) except -2:
         # 0; -1: empty; 1: a large message of got.size bytes waits, make room and come again.
         cdef int rc, turn = 0, idle
@@ -250,11 +250,11 @@ cdef class Channel(Ring):
                 if not block or hdy_now_ns() >= deadline:
                     return -1
                 # A loop also ends without a close; it asks when it was woken in vain, which a death does.
-                if self.q.ring.closes or (eager and turn):
+                if self.q.ring.closes or (who == HDY_ENDED_FOR_LOOPS and turn):
                     if not waiting:
                         waiting = True
                         self._waits(1)
-                    if self._at_end_of_stream(eager):
+                    if self._at_end_of_stream(who):
                         raise self._end()
                 idle = self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, turn)
                 if idle and turn >= 2:
@@ -288,10 +288,9 @@ cdef class Channel(Ring):
         cdef long long deadline = HDY_FOREVER
         if timeout is not None and wait:
             deadline = deadline_ns(timeout)
-        return self._receive(wait, deadline, False)
+        return self._receive(wait, deadline, HDY_ENDED_FOR_ALL)
 
-    cdef object _receive(self, bint wait, long long deadline, bint eager):
-        # `eager`: for a loop over the stream (see `_ipc.stream`).
+    cdef object _receive(self, bint wait, long long deadline, unsigned int who):
         cdef char[HDY_INLINE_MAX] small
         cdef hdy_got got
         cdef int done = 0, rc
@@ -303,7 +302,7 @@ cdef class Channel(Ring):
         got.room = 0
         owner = None
         while True:
-            rc = self._pull(&got, 1, HDY_INLINE_MAX, &done, wait, deadline, eager)
+            rc = self._pull(&got, 1, HDY_INLINE_MAX, &done, wait, deadline, who)
             if rc < 0:
                 raise Empty
             if rc == 0:
@@ -332,10 +331,10 @@ cdef class Channel(Ring):
     def _next(self):
         # For a loop. After a close in this process: what is still there, without waiting.
         if not self.closed:
-            return self._receive(True, HDY_FOREVER, True)
+            return self._receive(True, HDY_FOREVER, HDY_ENDED_FOR_LOOPS)
         self._drain = True
         try:
-            return self._receive(False, HDY_FOREVER, True)
+            return self._receive(False, HDY_FOREVER, HDY_ENDED_FOR_LOOPS)
         except Empty:
             raise Closed(f"{self!r} is closed in this process, and empty") from None
 
@@ -366,7 +365,7 @@ cdef class Channel(Ring):
         failed = None
         while want:
             b.reset()
-            rc = self._pull(b.got, min(want, BATCH_MESSAGES), BATCH_BYTES, &done, wait, deadline, False)
+            rc = self._pull(b.got, min(want, BATCH_MESSAGES), BATCH_BYTES, &done, wait, deadline, HDY_ENDED_FOR_ALL)
             if rc < 0:
                 if objs or failed is not None:
                     break
@@ -374,7 +373,7 @@ cdef class Channel(Ring):
             try:
                 if rc == 1:
                     want -= 1
-                    objs.append(self._receive(wait, deadline, False))
+                    objs.append(self._receive(wait, deadline, HDY_ENDED_FOR_ALL))
             except Empty:
                 pass  # another took the large one meanwhile
             except CannotUnpickle as error:

@@ -122,8 +122,8 @@ typedef struct {
     uint32_t answered; /* as asks was when a wake-up found nobody asleep any more */
 } hdy_asks;
 
-/* The end of the stream, as a loop sees it, and as a plain get does (see `_ipc.stream`). */
-enum { HDY_ENDED_FOR_LOOPS = 1, HDY_ENDED_FOR_ALL = 2 };
+/* For whom the stream has ended; each includes those before it (see `_ipc.stream`). */
+enum { HDY_ENDED_FOR_LOOPS = 1, HDY_ENDED_FOR_TAKES = 2, HDY_ENDED_FOR_ALL = 3 };
 
 typedef struct {
     hdy_head head;

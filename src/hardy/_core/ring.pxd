@@ -52,6 +52,7 @@ cdef extern from "repair.h":
         HDY_DONE
         HDY_USERS
         HDY_ENDED_FOR_LOOPS
+        HDY_ENDED_FOR_TAKES
         HDY_ENDED_FOR_ALL
         HDY_USER_PUT
         HDY_USER_CLOSED
@@ -135,7 +136,7 @@ cdef class Ring:
         self, unsigned int *word, unsigned int seen, unsigned int deaths, long long deadline, int turn
     ) except -1
     cdef int _note(self, unsigned int flag, long long deadline) except -1
-    cdef int _at_end_of_stream(self, bint eager) except -1
+    cdef int _at_end_of_stream(self, unsigned int who) except -1
     cdef object _end(self)
     cdef int _tidy(self) except -1
     cdef int _waits(self, int change) except -1

@@ -139,16 +139,16 @@ cdef class Ring:
         hdy_leave(&self.q)
         return 0
 
-    cdef int _at_end_of_stream(self, bint eager) except -1:
-        cdef unsigned int kind = HDY_ENDED_FOR_LOOPS if eager else HDY_ENDED_FOR_ALL
-        if self.q.ring.ended < kind and not self._nobody_can_put(eager):
+    cdef int _at_end_of_stream(self, unsigned int who) except -1:
+        # `who`: HDY_ENDED_FOR_*.
+        if self.q.ring.ended < who and not self._nobody_can_put(who):
             return False
         self._enter_surely()
         # The size after the question: what a writer put just before it closed must be seen.
         cdef bint over = hdy_count(hdy_current(self.q.ring)) == 0
-        if over and self.q.ring.ended < kind:
+        if over and self.q.ring.ended < who:
             # The others need not find it out, and must not when this process, which now goes on, no longer waits.
-            self.q.ring.ended = kind
+            self.q.ring.ended = who
             hdy_wake(&self.q, HDY_ITEMS, 1 << 30)
         hdy_leave(&self.q)
         return over
@@ -158,8 +158,8 @@ cdef class Ring:
             f"{self!r} is at its end: it is empty, and everyone who could put has closed it or ended"
         )
 
-    def _nobody_can_put(self, eager):
-        """Whether the stream has ended; only asked once somebody has closed. The policy is `_ipc`'s."""
+    def _nobody_can_put(self, who):
+        """Whether the stream has ended for a loop (1), a `take` (2), a `get` (3). The policy is `_ipc`'s."""
         return False
 
     # ---- what is there ----
@@ -215,7 +215,7 @@ cdef class Ring:
         seen = hdy_ask(&self.q, HDY_ITEMS)
         hdy_leave(&self.q)
         if not there:
-            if self.q.ring.closes and self._at_end_of_stream(False):
+            if self.q.ring.closes and self._at_end_of_stream(HDY_ENDED_FOR_ALL):
                 raise self._end()
             self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, 3)
 

@@ -49,11 +49,13 @@ cdef class Hold:
 cdef class LeaseRing(Channel):
     """A queue whose messages are taken under leases."""
 
-    cdef int _hold(self, Hold h, char *small, unsigned int from_state, bint block, long long deadline) except -2:
+    cdef int _hold(
+        self, Hold h, char *small, unsigned int from_state, bint block, long long deadline, unsigned int who
+    ) except -2:
         # 0: h holds a message; -1: there was none.
         cdef int rc, turn = 0, idle
         cdef unsigned int seen = 0, deaths
-        cdef bint waiting = False
+        cdef bint asks, waiting = False
         cdef long long patience = deadline if block else hdy_now_ns() + 1000000000LL
         try:
             while True:
@@ -78,11 +80,12 @@ cdef class LeaseRing(Channel):
                 if not block or hdy_now_ns() >= deadline:
                     return -1
                 # While others hold leases, their messages may come back.
-                if (turn or self.q.ring.closes) and self.q.ring.leased == self.q.ring.dead:
+                asks = self.q.ring.closes or (who == HDY_ENDED_FOR_LOOPS and turn)
+                if asks and self.q.ring.leased == self.q.ring.dead:
                     if not waiting:
                         waiting = True
                         self._waits(1)
-                    if self._at_end_of_stream(True):
+                    if self._at_end_of_stream(who):
                         raise self._end()
                 idle = self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, turn)
                 if idle and turn >= 2:
@@ -92,7 +95,7 @@ cdef class LeaseRing(Channel):
             if waiting:
                 self._waits(-1)
 
-    def _take(self, bint dead, block, timeout):
+    def _take(self, bint dead, block, timeout, bint loop=False):
         """(Hold, object); the object is a CannotUnpickle when it cannot be rebuilt here."""
         cdef char[_PAYLOAD_BYTES] small
         cdef Hold h = Hold()
@@ -103,7 +106,8 @@ cdef class LeaseRing(Channel):
         if self.closed:
             raise Closed(f"{self!r} is closed in this process")
         self.segment.check()
-        if self._hold(h, small, HDY_SLOT_DEAD if dead else HDY_SLOT_READY, wait, deadline):
+        cdef unsigned int who = HDY_ENDED_FOR_LOOPS if loop else HDY_ENDED_FOR_TAKES
+        if self._hold(h, small, HDY_SLOT_DEAD if dead else HDY_SLOT_READY, wait, deadline, who):
             raise Empty
         owner = None
         try:

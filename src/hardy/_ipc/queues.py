@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from hardy._core.channel import Channel
 from hardy._core.joinable import JoinableRing
 from hardy._ipc.pickling import CODEC
-from hardy._ipc.stream import nobody_can_put
+from hardy._ipc.stream import Reader, nobody_can_put
 from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
 from hardy._sync.owner import describe
 from hardy.errors import Closed, TasksLost
@@ -71,8 +71,8 @@ class _RingQueue(Channel):
         uid = self.segment.uid
         return f"<{type(self).__name__} {uid[:4].hex() if uid else 'that was never set up'}>"
 
-    def _nobody_can_put(self, eager: bool) -> bool:
-        return nobody_can_put(self, eager)
+    def _nobody_can_put(self, who: int) -> bool:
+        return nobody_can_put(self, Reader(who))
 
     def close(self) -> None:
         """This process is done with the queue: it can neither put nor get any more.

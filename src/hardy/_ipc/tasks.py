@@ -143,7 +143,10 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
             Closed: this process has closed the queue; or nothing is left and nobody could put.
             CannotUnpickle: the item cannot be rebuilt here; it is among the dead letters now.
         """
-        hold, item = self._take(False, block, timeout)
+        return self._lease(block, timeout, loop=False)
+
+    def _lease(self, block: bool, timeout: float | None, loop: bool) -> Lease[T]:
+        hold, item = self._take(False, block, timeout, loop)
         if isinstance(item, CannotUnpickle):
             self._bury(hold)
             raise item
@@ -154,7 +157,7 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
         return self.take(False)
 
     def _take_next(self) -> Any:
-        return self.take()
+        return self._lease(True, None, loop=True)
 
     def __iter__(self) -> Iterator[Lease[T]]:
         """A lease of every item until the stream ends; see `close`."""
