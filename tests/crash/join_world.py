@@ -5,8 +5,8 @@ from __future__ import annotations
 from queue import Empty
 from typing import Any
 
-from helpers.crew import Actor, Crew, Line
 from crash.queue_world import GO_ON_S, PARENT, message, number_of
+from helpers.crew import Actor, Crew, Line
 from helpers.ring_view import look
 from helpers.waiting import wait_until
 

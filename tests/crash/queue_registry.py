@@ -8,8 +8,8 @@ from typing import Protocol
 from crash import join_world as j
 from crash import queue_scenarios as q
 from crash import task_world as t
-from helpers.crew import Crew
 from crash.queue_scenarios import FIRST_DEATHS, repairer
+from helpers.crew import Crew
 
 
 class Provable(Protocol):

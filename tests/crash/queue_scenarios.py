@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from helpers.crew import Crew, Line, must_die
 from crash.queue_world import (
     World,
     get_each,
@@ -18,6 +17,7 @@ from crash.queue_world import (
     put_many,
     touch,
 )
+from helpers.crew import Crew, Line, must_die
 
 from hardy._ipc.queues import Queue
 

@@ -9,9 +9,9 @@ from contextlib import suppress
 from queue import Empty
 from typing import Any
 
-from helpers.crew import Actor, Crew, Line, must_die
 from crash.join_world import join
 from crash.queue_world import GO_ON_S, KEPT_BYTES, PARENT, STOP, message, number_of
+from helpers.crew import Actor, Crew, Line, must_die
 from helpers.ring_view import look
 from helpers.waiting import wait_until
 

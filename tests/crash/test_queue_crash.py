@@ -11,11 +11,12 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from helpers.crew import Crew, new_crew
 from crash.queue_registry import PREFIXES, REGISTRY, Scenario
+from helpers.crew import Crew, new_crew
+from helpers.ring_view import holder_of_guard, look
 
-import hardy._core.tasks  # noqa: F401  (declares the failpoints of the rings)
 from hardy._core import runtime
+from hardy._ipc.tasks import TaskQueue  # its import declares the failpoints of all rings
 
 
 def cases() -> Iterator[pytest.param]:
@@ -46,3 +47,21 @@ def test_queue_is_whole_when_a_user_is_killed(crew: Crew, scenario: Scenario | N
     world = scenario(crew, failpoint)
 
     world.assert_whole()
+
+
+def test_view_from_outside_agrees_with_the_queue() -> None:
+    """The offsets by which the tests read a queue's memory are those of the layout."""
+    queue: TaskQueue[bytes] = TaskQueue(5, max_deliveries=1)
+    for size in (10, 100, 100_000, 1000):
+        queue.put(bytes(size))
+    queue.take().nack()
+    lease = queue.take()
+
+    view = look(queue)
+
+    assert (view.count, view.bytes) == (queue.qsize(), queue.nbytes()) == (2, 101_000)
+    assert (view.head, view.tail, view.arenas, view.hands) == (2, 4, 1, 0)
+    assert (view.leased, view.ready, view.dead) == (2, 0, 1)
+    lease.ack()
+    assert look(queue).leased == 1
+    assert holder_of_guard(queue) == 0

@@ -9,8 +9,8 @@ from queue import Empty, Full
 from typing import Any
 
 import pytest
-from helpers.crew import Actor, Crew, Line, new_crew
 from crash.queue_world import GO_ON_S, get_each, message, number_of, put_each
+from helpers.crew import Actor, Crew, Line, new_crew
 
 from hardy._ipc.queues import JoinableQueue, Queue
 from hardy._ipc.tasks import TaskQueue

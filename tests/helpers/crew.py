@@ -14,10 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hardy._core import runtime
 from helpers import procfs
 from helpers.waiting import wait_until
-
-from hardy._core import runtime
 
 RAISED = 70
 # What a blocked actor is in, by its number on this machine.

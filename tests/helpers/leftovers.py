@@ -96,8 +96,14 @@ def _kind(fd: int, target: str) -> str:
     return re.sub(r"^(pipe|socket):\[\d+\]$", r"\1", target.removesuffix(" (deleted)"))
 
 
-def left_behind(before: Snapshot) -> list[str]:
-    """What there is now that there was not before, a line each."""
+def left_behind(before: Snapshot, shm_at_end: frozenset[str]) -> list[str]:
+    """What there is now that there was not before, a line each.
+
+    Args:
+        before: the state before the test.
+        shm_at_end: the names in /dev/shm when it ended. What appears there later is another program's: a semaphore
+            of the standard library has a name for an instant.
+    """
     now = take_snapshot()
     lines = []
     for each in sorted(now.processes - before.processes):
@@ -109,7 +115,9 @@ def left_behind(before: Snapshot) -> list[str]:
             continue
         if not _first_of_its_kind(kind, count, before.descriptors):
             lines.append(f"{count} open descriptor(s): {kind}")
-    lines += [f"name {SHM / name}" for name in sorted(now.shm_names - before.shm_names) if not _foreign(name)]
+    lines += [
+        f"name {SHM / name}" for name in sorted(now.shm_names & shm_at_end - before.shm_names) if not _foreign(name)
+    ]
     for kind, count in sorted((now.mapped - before.mapped).items()):
         if not _first_of_its_kind(kind, count, before.mapped):
             lines.append(f"{count} mapping(s): {kind}")
@@ -143,8 +151,9 @@ def nothing_left_behind(request: pytest.FixtureRequest) -> Iterator[None]:
     before = take_snapshot()
     yield
     grace_s = float(request.config.getini("leftovers_grace_s"))
-    wait_until(lambda: not left_behind(before), grace_s)
-    left = left_behind(before)
+    shm_at_end = frozenset(os.listdir(SHM)) if SHM.is_dir() else frozenset()
+    wait_until(lambda: not left_behind(before, shm_at_end), grace_s)
+    left = left_behind(before, shm_at_end)
     if left:
         _end_processes(before)
         pytest.fail(f"left behind, {grace_s:g} s after the test:\n  " + "\n  ".join(left), pytrace=False)

@@ -164,10 +164,10 @@ class PutsItself:
         return str, ("outside",)
 
 
-def test_put_within_a_put_is_a_put() -> None:
+def test_put_within_a_put_is_a_put(monkeypatch: pytest.MonkeyPatch) -> None:
     """An object whose pickling uses the same queue neither deadlocks nor mixes messages up."""
     queue: Queue[Any] = Queue()
-    PutsItself.queue = queue
+    monkeypatch.setattr(PutsItself, "queue", queue)
 
     queue.put(PutsItself())
 
@@ -183,10 +183,10 @@ class GetsWithin:
         return _get_within, (1,)
 
 
-def test_get_within_a_get_is_a_get() -> None:
+def test_get_within_a_get_is_a_get(monkeypatch: pytest.MonkeyPatch) -> None:
     """An object whose rebuilding uses the same queue gets the next message."""
     queue: Queue[Any] = Queue()
-    PutsItself.queue = queue
+    monkeypatch.setattr(PutsItself, "queue", queue)
     queue.put(GetsWithin())
     queue.put(2)
 

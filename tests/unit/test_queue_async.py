@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -13,6 +13,13 @@ from helpers.crew import Crew, Line, new_crew
 from helpers.waiting import wait_until
 
 from hardy import CannotPickle, Closed, Queue
+
+
+class Turn:
+    """To await this lets the loop run once."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def test_loop_goes_on_while_aget_waits() -> None:
         turns = 0
         while threading.active_count() == 1:
             turns += 1
-            await asyncio.sleep(0)
+            await Turn()
         queue.put(7)
         return await asyncio.wait_for(getter, 5), turns
 
@@ -66,7 +73,7 @@ def test_aput_waits_for_room() -> None:
     async def run() -> list[int]:
         putter = asyncio.create_task(queue.aput(2))
         while threading.active_count() == 1:
-            await asyncio.sleep(0)
+            await Turn()
         assert not putter.done()
         first = queue.get()
         await asyncio.wait_for(putter, 5)
@@ -84,10 +91,10 @@ def test_cancelled_aget_has_taken_nothing() -> None:
         for i in range(50):
             getter = asyncio.create_task(queue.aget())
             for _ in range(i % 5):
-                await asyncio.sleep(0)
+                await Turn()
             queue.put(i)
             for _ in range(i % 3):
-                await asyncio.sleep(0)
+                await Turn()
             getter.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 got.append(await getter)
@@ -106,7 +113,7 @@ def test_cancelled_aput_has_put_nothing() -> None:
     async def run() -> None:
         putter = asyncio.create_task(queue.aput(2))
         while threading.active_count() == 1:
-            await asyncio.sleep(0)
+            await Turn()
         putter.cancel()
         with pytest.raises(asyncio.CancelledError):
             await putter
