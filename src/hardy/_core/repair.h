@@ -3,7 +3,7 @@
 #define HDY_REPAIR_H
 
 #include "lease.h"
-#include "users.h"
+#include "unfinished.h"
 
 /* Sets or takes the mark of a chain. 0, or -1 when it cannot be followed. */
 static inline int hdy_mark_chain(hdy_queue *q, uint32_t unit)

@@ -1,0 +1,65 @@
+/* What of a JoinableQueue is not yet done with: task_done, and what the dead will never finish. */
+#ifndef HDY_UNFINISHED_H
+#define HDY_UNFINISHED_H
+
+#include "users.h"
+
+/* One item less to be done. 0, or -ERANGE: there was none. In the guard. */
+static inline int hdy_ring_task_done(hdy_queue *q)
+{
+    hdy_ring *r = q->ring;
+    if (hdy_current(r)->unfinished == 0)
+        return -ERANGE;
+    hdy_state *n = hdy_begin(r);
+    n->unfinished--;
+    hdy_user_act(q, n, -1);
+    if (n->unfinished == 0)
+        hdy_wake(q, HDY_DONE, INT_MAX);
+    HDY_FAILPOINT("ring.task_done.before_commit");
+    hdy_commit(r);
+    HDY_FAILPOINT("ring.task_done.before_settle");
+    hdy_user_settle(r);
+    return 0;
+}
+
+/* Writes off what dead processes got and never finished. Returns the items of one such process and
+ * its identity; 0: none. In the guard, by who waits in join. */
+static inline uint32_t hdy_ring_write_off(hdy_queue *q, uint64_t *identity)
+{
+    hdy_ring *r = q->ring;
+    hdy_user *table = hdy_users(r), *lost = NULL;
+    for (uint32_t i = 0; i < HDY_USERS; i++) {
+        if (!table[i].identity || !table[i].unfinished)
+            continue;
+        if (!hdy_alive(table[i].identity)) {
+            if (table[i].unfinished > 0 && !lost)
+                lost = &table[i];
+        } else if (table[i].unfinished < 0) {
+            return 0; /* it calls task_done for what others got: nobody can say what is lost */
+        }
+    }
+    if (!lost)
+        return 0;
+    hdy_state *n = hdy_begin(r);
+    uint32_t items = (uint32_t)lost->unfinished;
+    if (items > INT16_MAX)
+        items = INT16_MAX;
+    if (items > n->unfinished)
+        items = (uint32_t)n->unfinished;
+    *identity = lost->identity;
+    n->unfinished -= items;
+    n->stamp++;
+    n->actor = (uint16_t)(lost - table + 1);
+    n->delta = (int16_t)-(int32_t)items;
+    if (n->unfinished == 0)
+        hdy_wake(q, HDY_DONE, INT_MAX);
+    HDY_FAILPOINT("ring.write_off.before_commit");
+    hdy_commit(r);
+    HDY_FAILPOINT("ring.write_off.before_settle");
+    hdy_user_settle(r);
+    if (items == 0)
+        hdy_user_tally(lost, 0, hdy_current(r)->stamp);
+    return items;
+}
+
+#endif
