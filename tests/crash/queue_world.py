@@ -11,7 +11,7 @@ from queue import Empty
 from typing import Any
 
 from helpers.crew import Actor, Crew, Line
-from helpers.ring_view import holder_of_guard, look
+from helpers.ring_view import holder_of_guard, look, units_in_use
 from helpers.waiting import wait_until
 
 STOP = 0
@@ -233,6 +233,9 @@ class World:
                 pass  # idle, which is when memory is given back
             view = look(self.queue)
             allowed = KEPT_BYTES + 65536 * 16 + view.arenas * 4096
-            return self.queue.segment.allocated_bytes() <= allowed and view.hands == 0
+            # One block stays, in which the next message goes.
+            return self.queue.segment.allocated_bytes() <= allowed and (view.hands, units_in_use(self.queue)) == (0, 1)
 
-        assert wait_until(is_back, 5.0), f"{self.queue.segment.allocated_bytes()} bytes are kept: {look(self.queue)}"
+        assert wait_until(is_back, 5.0), (
+            f"{self.queue.segment.allocated_bytes()} bytes, {units_in_use(self.queue)} units: {look(self.queue)}"
+        )

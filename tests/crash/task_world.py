@@ -12,7 +12,7 @@ from typing import Any
 from crash.join_world import join
 from crash.queue_world import GO_ON_S, KEPT_BYTES, PARENT, STOP, message, number_of
 from helpers.crew import Actor, Crew, Line, must_die
-from helpers.ring_view import look
+from helpers.ring_view import look, units_in_use
 from helpers.waiting import wait_until
 
 from hardy._ipc.tasks import TaskQueue
@@ -177,7 +177,10 @@ class TaskWorld:
         def is_back() -> bool:
             with suppress(Empty):  # idle, which is when memory is given back
                 self.queue.get(timeout=0.2)
-            return self.queue.segment.allocated_bytes() <= 3 * KEPT_BYTES and look(self.queue).hands == 0
+            # A block and a table of leases stay.
+            if (look(self.queue).hands, units_in_use(self.queue)) != (0, 2):
+                return False
+            return self.queue.segment.allocated_bytes() <= 3 * KEPT_BYTES
 
         assert wait_until(is_back, 5.0), f"{self.queue.segment.allocated_bytes()} kept: {look(self.queue)}"
 

@@ -18,6 +18,7 @@ COUNTERS = 384
 USERS = 8192
 TABLE = 32768
 UNIT = 65536
+ARENA = 256 * UNIT
 
 
 class View(NamedTuple):
@@ -51,6 +52,16 @@ def look(queue: Any) -> View:
     counters = struct.unpack("<10I", os.pread(fd, 40, COUNTERS))
     arenas, _hint, retained, _keep, _punched, hands, _lease_first, leased, ready, dead = counters
     return View(*state, arenas, retained, hands, leased, ready, dead)
+
+
+def units_in_use(queue: Any) -> int:
+    """How many units of the file are allocated, to the queue or to a process's hand."""
+    used = 0
+    for arena in range(look(queue).arenas):
+        table = os.pread(queue.segment.fd, 4096, arena * ARENA + TABLE)
+        spans = [n for _owner, n, _next in struct.iter_unpack("<QII", table)]
+        used += sum(spans[1:])
+    return used
 
 
 def poke(queue: Any, offset: int, data: bytes) -> None:
