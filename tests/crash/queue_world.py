@@ -236,6 +236,8 @@ class World:
             # One block stays, in which the next message goes.
             return self.queue.segment.allocated_bytes() <= allowed and (view.hands, units_in_use(self.queue)) == (0, 1)
 
-        assert wait_until(is_back, 5.0), (
-            f"{self.queue.segment.allocated_bytes()} bytes, {units_in_use(self.queue)} units: {look(self.queue)}"
-        )
+        assert wait_until(is_back, 5.0), self._memory()
+
+    def _memory(self) -> str:
+        bytes_held = self.queue.segment.allocated_bytes()
+        return f"{bytes_held} bytes, {units_in_use(self.queue)} units are kept: {look(self.queue)}"
