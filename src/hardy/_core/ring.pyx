@@ -49,6 +49,8 @@ cdef class Ring:
 
     Attributes:
         segment: the memory; what travels to other processes.
+        closed: whether this process has closed it.
+        name: what messages call it, or None.
     """
 
     def __cinit__(self):
@@ -71,15 +73,17 @@ cdef class Ring:
         self._dumps, self._loads = codec
         return 0
 
-    def _create(self, codec, maxsize, maxbytes, max_deliveries, joinable):
+    def _create(self, codec, maxsize, maxbytes, max_deliveries, joinable, name):
         cdef Segment s = create_segment("hardy-ring", HDY_KIND_RING, HDY_ARENA_BYTES, HDY_ARENA_BYTES)
         self._setup(s, codec)
         cdef int rc = hdy_ring_init(&self.q, maxsize, maxbytes, max_deliveries, joinable)
         if rc < 0:
             check_rc(rc)
+        self.name = name
 
-    def _attach(self, Segment segment, codec):
+    def _attach(self, Segment segment, codec, name):
         self._setup(segment, codec)
+        self.name = name
 
     # ---- the guard ----
 

@@ -13,6 +13,7 @@ from hardy._core.channel import Channel
 from hardy._core.joinable import JoinableRing
 from hardy._ipc.pickling import CODEC
 from hardy._ipc.stream import Reader, nobody_can_put
+from hardy._sync.cells import check_name
 from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
 from hardy._sync.owner import describe
 from hardy.errors import Closed, TasksLost
@@ -55,7 +56,7 @@ class _RingQueue(Channel):
     def __reduce__(self) -> tuple[Any, ...]:
         if self.closed:
             raise Closed(f"{self!r} is closed in this process and cannot be sent")
-        return _rebuild, (type(self), pack_segment(self.segment))
+        return _rebuild, (type(self), pack_segment(self.segment), self.name, self.__dict__)
 
     def empty(self) -> bool:
         """Whether the queue is empty at this instant.
@@ -97,9 +98,10 @@ class _RingQueue(Channel):
         return self._next()
 
 
-def _rebuild(kind: type[_RingQueue], packed: PackedSegment) -> _RingQueue:
+def _rebuild(kind: type[_RingQueue], packed: PackedSegment, name: str | None, attributes: dict[str, Any]) -> _RingQueue:
     queue = kind.__new__(kind)
-    queue._attach(unpack_segment(packed), CODEC)
+    queue._attach(unpack_segment(packed), CODEC, name)
+    queue.__dict__.update(attributes)
     return queue
 
 
@@ -109,6 +111,7 @@ class Queue(_RingQueue):
     Args:
         maxsize: the most objects it holds; 0 or less: no bound.
         maxbytes: the most bytes of pickled objects it holds; 0: no bound.
+        name: what errors call it.
         ctx: the context that makes it; any.
 
     Differs from the stdlib: an object is there when `put` returns; `qsize`, `empty` and `full` are exact; killed
@@ -119,8 +122,8 @@ class Queue(_RingQueue):
         MemoryError, OSError: there is no memory or descriptor for it.
     """
 
-    def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, ctx: Any = None) -> None:
-        self._create(CODEC, check_maxsize(maxsize), check_bound("maxbytes", maxbytes), 0, False)
+    def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, name: str | None = None, ctx: Any = None) -> None:
+        self._create(CODEC, check_maxsize(maxsize), check_bound("maxbytes", maxbytes), 0, False, check_name(name))
 
     def join_thread(self) -> None:
         """Nothing to wait for: there is no feeder thread. Kept so that programs run unchanged."""
@@ -148,8 +151,8 @@ class JoinableQueue(JoinableRing, Queue):
     `join` then raises `TasksLost`.
     """
 
-    def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, ctx: Any = None) -> None:
-        self._create(CODEC, check_maxsize(maxsize), check_bound("maxbytes", maxbytes), 0, True)
+    def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, name: str | None = None, ctx: Any = None) -> None:
+        self._create(CODEC, check_maxsize(maxsize), check_bound("maxbytes", maxbytes), 0, True, check_name(name))
 
     def task_done(self) -> None:
         """Say that an object taken from the queue is done with.
@@ -193,8 +196,9 @@ class SimpleQueue(_RingQueue):
     """A queue with `put`, `get` and `empty`; as `multiprocessing.SimpleQueue`.
 
     Args:
+        name: what errors call it.
         ctx: the context that makes it; any.
     """
 
-    def __init__(self, *, ctx: Any = None) -> None:
-        self._create(CODEC, 0, 0, 0, False)
+    def __init__(self, *, name: str | None = None, ctx: Any = None) -> None:
+        self._create(CODEC, 0, 0, 0, False, check_name(name))

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from hardy._core.tasks import Hold, LeaseRing
 from hardy._ipc.pickling import CODEC
 from hardy._ipc.queues import _RingQueue, check_bound, check_maxsize
+from hardy._sync.cells import check_name
 from hardy.errors import CannotUnpickle, Closed
 
 __all__ = ["DeadLetter", "Lease", "TaskQueue"]
@@ -119,17 +120,22 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
         maxsize: the most items that wait; 0 or less: no bound. Leased items do not count.
         maxbytes: the most bytes that wait; 0: no bound.
         max_deliveries: how often one item is given out at most; 0: no bound.
+        name: what errors call it.
         ctx: the context that makes it; any.
 
     Raises:
         TypeError, ValueError: a bound is no int or too large.
     """
 
-    def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, max_deliveries: int = 0, ctx: Any = None) -> None:
+    def __init__(
+        self, maxsize: int = 0, *, maxbytes: int = 0, max_deliveries: int = 0, name: str | None = None, ctx: Any = None
+    ) -> None:
         deliveries = check_bound("max_deliveries", max_deliveries)
         if deliveries >= 2**32:
             raise ValueError(f"max_deliveries must be below 2**32, not {deliveries}")
-        self._create(CODEC, check_maxsize(maxsize), check_bound("maxbytes", maxbytes), deliveries, False)
+        self._create(
+            CODEC, check_maxsize(maxsize), check_bound("maxbytes", maxbytes), deliveries, False, check_name(name)
+        )
 
     def take(self, block: bool = True, timeout: float | None = None) -> Lease[T]:
         """A lease of the oldest item; items that came back go first.
