@@ -58,7 +58,7 @@ def take_and_hold(line: Line, queue: Any, count: int = 1) -> None:
 
 
 def take_dead_letters(line: Line, queue: Any) -> None:
-    for letter in queue.dead_letters():
+    for letter in queue.dead_letters(clear=True):
         line.say("acked", number_of(letter.item))
 
 
@@ -146,7 +146,7 @@ class TaskWorld:
         for actor in self.all():
             assert actor.ends_well(GO_ON_S) or actor.status, f"one hangs\n{self.crew.report()}"
         self.queue.join(GO_ON_S)
-        letters = self.queue.dead_letters()
+        letters = self.queue.dead_letters(clear=True)
         assert sum(letter.error is not None for letter in letters) == self.unbuildable
         self._check_ledger([number_of(letter.item) for letter in letters if letter.error is None])
         assert (self.queue.qsize(), self.queue.nbytes()) == (0, 0)

@@ -121,9 +121,9 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @rule()
     def dead_letters(self) -> None:
-        letters = self.tasks.dead_letters()
+        letters = self.tasks.dead_letters(clear=True)
         self.tasks.leased()  # finds the dead holders; their letters may be new
-        letters += self.tasks.dead_letters()
+        letters += self.tasks.dead_letters(clear=True)
         got = sorted((letter.item, letter.deliveries) for letter in letters)
         assert got == sorted((item.data, item.deliveries) for item in self.dead)
         self.dead.clear()

@@ -172,7 +172,8 @@ def test_item_goes_to_the_dead_letters_after_max_deliveries(limit: int) -> None:
     with pytest.raises(Empty):
         tasks.take_nowait()
     tasks.join(0)
-    letters = tasks.dead_letters()
+    assert [letter.item for letter in tasks.dead_letters()] == [letter.item for letter in tasks.dead_letters()]
+    letters = tasks.dead_letters(clear=True)
     assert [(letter.item, letter.deliveries, letter.error) for letter in letters] == [("poison", limit, None)]
     assert tasks.dead_letters() == []
 
@@ -192,7 +193,7 @@ def test_item_of_dead_holders_goes_to_the_dead_letters(crew: Crew) -> None:
 
     assert tasks.get(timeout=GO_ON_S) == "food"
     tasks.join(GO_ON_S)
-    assert [(letter.item, letter.deliveries) for letter in tasks.dead_letters()] == [("poison", 3)]
+    assert [(letter.item, letter.deliveries) for letter in tasks.dead_letters(clear=True)] == [("poison", 3)]
 
 
 def test_item_of_a_dead_holder_goes_to_one_that_waits(crew: Crew) -> None:
@@ -227,7 +228,7 @@ def test_item_that_cannot_be_rebuilt_is_a_dead_letter() -> None:
 
     assert tasks.get() == 2
     tasks.join(0)
-    (letter,) = tasks.dead_letters()
+    (letter,) = tasks.dead_letters(clear=True)
     assert letter.item is None
     assert letter.error is not None
     assert letter.error.pid == os.getpid()

@@ -266,8 +266,8 @@ static inline int hdy_lease_nack(hdy_queue *q, const hdy_lease *l, int undo)
     return 0;
 }
 
-/* Puts a lease away among the dead letters, whatever its count. As hdy_lease_ack. */
-static inline int hdy_lease_bury(hdy_queue *q, const hdy_lease *l)
+/* Puts a lease away among the dead letters, whatever its count. As hdy_lease_nack. */
+static inline int hdy_lease_bury(hdy_queue *q, const hdy_lease *l, int undo)
 {
     hdy_ring *r = q->ring;
     hdy_held *slot = hdy_lease_slot(q, l);
@@ -275,6 +275,8 @@ static inline int hdy_lease_bury(hdy_queue *q, const hdy_lease *l)
         return -ESTALE;
     if (r->leased == r->dead + 1)
         hdy_wake(q, HDY_DONE, INT_MAX);
+    if (undo && slot->deliveries)
+        slot->deliveries--;
     HDY_FAILPOINT("lease.bury.before_commit");
     hdy_store(&slot->state, HDY_SLOT_DEAD);
     HDY_FAILPOINT("lease.bury.after_commit");

@@ -123,7 +123,7 @@ cdef extern from "repair.h":
     unsigned int hdy_lease_sweep(hdy_queue *) noexcept nogil
     int hdy_lease_ack(hdy_queue *, hdy_lease *, unsigned int *) noexcept nogil
     int hdy_lease_nack(hdy_queue *, hdy_lease *, int) noexcept nogil
-    int hdy_lease_bury(hdy_queue *, hdy_lease *) noexcept nogil
+    int hdy_lease_bury(hdy_queue *, hdy_lease *, int) noexcept nogil
 
 # How many deaths of the program's processes were recorded; read it before the look after which to sleep.
 cdef unsigned int count_deaths() noexcept nogil

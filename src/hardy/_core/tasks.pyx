@@ -155,9 +155,9 @@ cdef class LeaseRing(Channel):
         hdy_leave(&self.q)
         self._settle(h, rc, "give back")
 
-    def _bury(self, Hold h):
+    def _bury(self, Hold h, bint undo=False):
         self._enter_surely()
-        cdef int rc = hdy_lease_bury(&self.q, &h.lease)
+        cdef int rc = hdy_lease_bury(&self.q, &h.lease, undo)
         hdy_leave(&self.q)
         self._settle(h, rc, "put away")
 

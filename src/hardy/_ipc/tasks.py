@@ -204,14 +204,27 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
         returned: int = self._tally()[1]
         return returned
 
-    def dead_letters(self) -> list[DeadLetter[T]]:
-        """Take the dead letters out of the queue, the oldest first."""
-        letters: list[DeadLetter[T]] = []
-        while True:
-            try:
-                hold, item = self._take(True, False, None)
-            except Empty:
-                return letters
-            error = item if isinstance(item, CannotUnpickle) else None
-            letters.append(DeadLetter(None if error else item, hold.deliveries - 1, error))
-            self._ack(hold)
+    def dead_letters(self, clear: bool = False) -> list[DeadLetter[T]]:
+        """The items that were given out too often, or that could not be rebuilt; the oldest first.
+
+        Args:
+            clear: take them out of the queue; else they stay.
+        """
+        held: list[tuple[Hold, Any]] = []
+        try:
+            while True:
+                held.append(self._take(True, False, None))
+        except Empty:
+            return [_letter(hold, item) for hold, item in held]
+        finally:
+            for hold, _ in held:
+                if clear:
+                    self._ack(hold)
+                else:
+                    self._bury(hold, undo=True)
+
+
+def _letter(hold: Hold, item: Any) -> DeadLetter[Any]:
+    error = item if isinstance(item, CannotUnpickle) else None
+    # This look at it was no delivery.
+    return DeadLetter(None if error else item, hold.deliveries - 1, error)
