@@ -106,6 +106,7 @@ REGISTRY: list[tuple[str, list[tuple[Scenario, tuple[int, ...]]]]] = [
             (t.take_waits, (1, 2)),
         ],
     ),
+    (r"ring\.wait\.woken", [(q.woken_getter, (1,)), (q.woken_putter, (1,)), (t.woken_taker, (1,))]),
     (r"ring\.user\..*", [(q.put_small, (1,)), (q.close, (1,))]),
     (
         r"heap\.alloc\..*",

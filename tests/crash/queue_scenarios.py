@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crash.queue_world import (
+    GO_ON_S,
     World,
     get_each,
     get_many,
@@ -18,6 +19,8 @@ from crash.queue_world import (
     touch,
 )
 from helpers.crew import Crew, Line, must_die
+from helpers.ring_view import look
+from helpers.waiting import wait_until
 
 from hardy._ipc.queues import Queue
 
@@ -156,11 +159,29 @@ def woken_getter(crew: Crew, failpoint: str) -> World:
     victim = crew.start(get_each, world.queue, 1000, failpoint=failpoint)
     victim.wait_asleep()
     world.start_getters(2)
-    # A stopped waiter swallows a wake-up as a killed one does, so the victim is the one to go on.
-    world.stop_all()
-    world.put(1)
+    # Who is woken is the kernel's choice: one message after another, until it is the one that is to die.
+    for _ in range(200):
+        world.put(1)
+        wait_until(lambda: victim.ended(0) is not None or look(world.queue).count == 0, GO_ON_S)
+        if victim.ended(0.01) is not None:
+            break
     must_die(victim, failpoint)
-    world.resume_all()
+    return world
+
+
+def woken_putter(crew: Crew, failpoint: str) -> World:
+    """Three wait in put, room is made for one, and the one that is woken dies before it has put."""
+    world = World(Queue(1), crew)
+    world.put(1)
+    victim = crew.start(put_each, world.queue, list(range(VICTIM, VICTIM + 200)), failpoint=failpoint)
+    victim.wait_asleep()
+    world.start_putters(2)
+    for _ in range(200):
+        world.drain_one()
+        wait_until(lambda: victim.ended(0) is not None or look(world.queue).count == 1, GO_ON_S)
+        if victim.ended(0.01) is not None:
+            break
+    must_die(victim, failpoint)
     return world
 
 

@@ -104,6 +104,10 @@ class World:
         self.put_here += numbers
         return numbers
 
+    def drain_one(self) -> None:
+        """The parent takes one."""
+        self.got_here.append(number_of(self.queue.get(timeout=10)))
+
     def drain(self) -> list[int]:
         """The parent takes what is there."""
         taken = []

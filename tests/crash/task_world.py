@@ -313,13 +313,16 @@ def take_waits(crew: Crew, failpoint: str) -> TaskWorld:
 def woken_taker(crew: Crew, failpoint: str) -> TaskWorld:
     """Three wait in take, one item is put, and the one that is woken dies."""
     world = TaskWorld(crew, TaskQueue())
-    victim = crew.start(take_and_ack, world.queue, failpoint=failpoint)
+    victim = crew.start(take_until_stopped, world.queue, failpoint=failpoint)
     victim.wait_asleep()
     world.start(takers=2)
-    world.stop_all()
-    world.put(1)
+    # Who is woken is the kernel's choice: one item after another, until it is the one that is to die.
+    for _ in range(200):
+        world.put(1)
+        wait_until(lambda: victim.ended(0) is not None or look(world.queue).count == 0, GO_ON_S)
+        if victim.ended(0.01) is not None:
+            break
     must_die(victim, failpoint)
-    world.resume_all()
     return world
 
 

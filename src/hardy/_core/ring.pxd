@@ -35,6 +35,15 @@ cdef extern from "repair.h":
         }
     }
 
+    /* As hdy_futex_wait_either. A wake-up that dies with who was woken is made up for by the others' own looks. */
+    static inline int hdy_sleep(uint32_t *word, uint32_t seen, uint32_t *other, uint32_t other_seen, int64_t deadline_ns)
+    {
+        int r = hdy_futex_wait_either(word, seen, other, other_seen, deadline_ns);
+        if (r == 0)
+            HDY_FAILPOINT("ring.wait.woken");
+        return r;
+    }
+
     static void hdy_unmap_arenas(hdy_queue *q)
     {
         for (uint32_t a = 1; q->ring && a < HDY_MAX_ARENAS && a < q->ring->arenas; a++)
@@ -103,7 +112,7 @@ cdef extern from "repair.h":
     bint hdy_is_full(hdy_ring *, hdy_state *, unsigned long long) noexcept nogil
     unsigned int hdy_ask(hdy_queue *, int) noexcept nogil
     void hdy_wake(hdy_queue *, int, unsigned long long) noexcept nogil
-    int hdy_futex_wait_either(unsigned int *, unsigned int, unsigned int *, unsigned int, long long) noexcept nogil
+    int hdy_sleep(unsigned int *, unsigned int, unsigned int *, unsigned int, long long) noexcept nogil
     hdy_user *hdy_users(hdy_ring *) noexcept nogil
     hdy_user *hdy_user_own(hdy_queue *) noexcept nogil
     hdy_user *hdy_user_of(hdy_queue *, unsigned long long) noexcept nogil

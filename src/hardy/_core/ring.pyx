@@ -117,7 +117,7 @@ cdef class Ring:
         if until > deadline:
             until = deadline
         with nogil:
-            rc = hdy_futex_wait_either(word, seen, board.deaths(), deaths, until)
+            rc = hdy_sleep(word, seen, board.deaths(), deaths, until)
         PyErr_CheckSignals()
         return rc == -ETIMEDOUT
 
