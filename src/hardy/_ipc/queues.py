@@ -70,7 +70,8 @@ class _RingQueue(Channel):
 
     def __repr__(self) -> str:
         uid = self.segment.uid
-        return f"<{type(self).__name__} {uid[:4].hex() if uid else 'that was never set up'}>"
+        which = repr(self.name) if self.name else uid[:4].hex() if uid else "that was never set up"
+        return f"<{type(self).__name__} {which}>"
 
     def _nobody_can_put(self, who: int) -> bool:
         return nobody_can_put(self, Reader(who))
