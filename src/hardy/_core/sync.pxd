@@ -32,8 +32,11 @@ cdef enum:
     FIRST_SLICE_NS = 10_000_000
 
 # Sleeps without the GIL while *word == seen, for one slice and until the deadline at the most; runs
-# signal handlers. 1: the slice is over, look whether somebody died; 0: woken, or the word changed.
-cdef int sleep_slice(uint32_t *word, uint32_t seen, int64_t deadline, int64_t *slice_ns) except -1
+# signal handlers. 1: the slice is over, or a death in the program was counted: look whether somebody died;
+# 0: woken, or the word changed. `watch_deaths`: not where sleepers are moved to another word.
+cdef int sleep_slice(
+    uint32_t *word, uint32_t seen, int64_t deadline, int64_t *slice_ns, bint watch_deaths=*
+) except -1
 
 cdef class SyncCell:
     cdef readonly Cell cell

@@ -5,7 +5,7 @@
 from libc.errno cimport EPERM, ETIMEDOUT
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from hardy._core cimport runtime
+from hardy._core cimport board, runtime
 from hardy._core.runtime import _declare
 from hardy._core.memory cimport Cell, allocate_cell
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_now_ns, hdy_rt, hdy_self
@@ -38,7 +38,9 @@ cdef extern from "sync_lock.h":
     bint hdy_event_passed(hdy_event *e, uint32_t since, uint32_t *seen) noexcept nogil
     void hdy_lock_slept() noexcept nogil
     void hdy_event_slept() noexcept nogil
-    int hdy_futex_wait(uint32_t *word, uint32_t seen, int64_t deadline_ns) noexcept nogil
+    int hdy_futex_wait_either(
+        uint32_t *word, uint32_t seen, uint32_t *other, uint32_t other_seen, int64_t deadline_ns
+    ) noexcept nogil
     uint64_t hdy_load(uint64_t *p) noexcept nogil
     uint32_t hdy_load_32 "hdy_load"(uint32_t *p) noexcept nogil
     size_t hdy_fp_count() noexcept nogil
@@ -55,18 +57,27 @@ _RELEASED_TOO_OFTEN = "semaphore or lock released too many times"
 _NOT_OWNED = "attempt to release recursive lock not owned by thread"
 
 
-cdef int sleep_slice(uint32_t *word, uint32_t seen, int64_t deadline, int64_t *slice_ns) except -1:
+cdef int sleep_slice(
+    uint32_t *word, uint32_t seen, int64_t deadline, int64_t *slice_ns, bint watch_deaths=True
+) except -1:
     cdef int64_t until = hdy_now_ns() + slice_ns[0]
+    cdef uint32_t *deaths = NULL
+    cdef uint32_t counted = 0
     cdef int r
     if until > deadline:
         until = deadline
+    # Most waits are short, and a wait on two words costs more than one on one.
+    if watch_deaths and slice_ns[0] > FIRST_SLICE_NS:
+        deaths = <uint32_t *>board.deaths()
+        counted = deaths[0] if deaths != NULL else 0
     with nogil:
-        r = hdy_futex_wait(word, seen, until)
+        r = hdy_futex_wait_either(word, seen, deaths, counted, until)
     PyErr_CheckSignals()
-    if r != -ETIMEDOUT:
-        return 0
-    slice_ns[0] = min(2 * slice_ns[0], _LONGEST_SLICE_NS)
-    return 1
+    if r == -ETIMEDOUT:
+        slice_ns[0] = min(2 * slice_ns[0], _LONGEST_SLICE_NS)
+        return 1
+    # Whoever died may have held what is waited for.
+    return deaths != NULL and deaths[0] != counted
 
 
 cdef class SyncCell:

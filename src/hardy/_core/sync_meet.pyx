@@ -156,7 +156,7 @@ cdef class ConditionCell(PartyCell):
         while hdy_load(state) == HDY_COND_WAITING:
             if deadline != HDY_FOREVER and hdy_now_ns() >= deadline:
                 return 0
-            if sleep_slice(state, HDY_COND_WAITING, deadline, &slice_ns):
+            if sleep_slice(state, HDY_COND_WAITING, deadline, &slice_ns, watch_deaths=False):
                 self._sweep(HDY_COND_NOTIFIED)
             hdy_cond_slept()
         return 0
