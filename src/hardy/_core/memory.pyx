@@ -45,6 +45,15 @@ _mapped = _weakref.WeakValueDictionary()
 _mapped_lock = _threading.Lock()
 
 
+def _renew_lock():
+    # Another thread of the parent may have been inside `attach`; it is not in the child to leave it.
+    global _mapped_lock
+    _mapped_lock = _threading.Lock()
+
+
+_os.register_at_fork(after_in_child=_renew_lock)
+
+
 cdef class Segment:
     """One shared segment, mapped into this process.
 
