@@ -112,7 +112,7 @@ def _table(outcome: Outcome, plain_rate: float, equal: bool) -> Table:
     recoveries = outcome.recoveries_s()
     table = Table(title="hardy demo", show_header=False)
     for name, value in (
-        ("files", f"{outcome.tally.files:,} ({outcome.rounds} times over the input)"),
+        ("files", f"{outcome.tally.files:,} (rounds: {outcome.rounds})"),
         ("words", f"{total:,}"),
         ("words/s", f"{total / outcome.seconds:,.0f} (one plain process: {plain_rate:,.0f})"),
         ("counters killed", f"{len(outcome.killed)}"),
