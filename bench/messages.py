@@ -24,8 +24,9 @@ class Message:
         usual: the object sent, but for the last; None: the numbers 0, 1, 2, ...
         last: the last object. It comes once: if one were lost, doubled or overtaken, another would be last.
         object_bytes: its size, about.
-        bound: the most objects in flight. For large ones 16 MiB of them: a producer that runs ahead would
-            fill the memory, and what does not fit the processor's cache measures the memory only.
+        bound: the most objects in flight; 0: no bound, as `Queue()` has it. For large ones 16 MiB of them: a
+            producer that runs ahead would fill the memory, and what does not fit the processor's cache
+            measures the memory only.
     """
 
     name: str
@@ -55,14 +56,14 @@ def digest(obj: Any) -> int:
 
 
 MESSAGES = (
-    Message("int", None, None, 8, 1000),
-    Message("100 bytes", b"u" * 100, b"l" * 100, 100, 1000),
+    Message("int", None, None, 8, 0),
+    Message("100 bytes", b"u" * 100, b"l" * 100, 100, 0),
     Message(
         "small dict",
         {"id": 12345, "name": "widget", "price": 9.75},
         {"id": 54321, "name": "widget", "price": 7.25},
         64,
-        1000,
+        0,
     ),
     Message("1 MiB", b"u" * _MIB, b"l" * _MIB, _MIB, 16),
     Message("8 MiB array", np.full(_MIB, 1.5), np.full(_MIB, 2.5), 8 * _MIB, 2),

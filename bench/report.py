@@ -36,11 +36,10 @@ _HOW = """\
 - Counts are found by short pilot runs, so that a measurement takes about 0.3 s on any machine.
 - The objects: numbers from 0 up; 100 bytes; a dict of an int, a string and a float; 1 MiB of bytes; a numpy array
   of 8 MiB. "many" is 100 objects in one call, `put_many` and `get_many`.
-- **Bounds.** Each queue that can be bounded is: 1,000 small objects, 16 of 1 MiB, 2 of 8 MiB. Without a bound a
-  producer that is faster than its consumer fills the memory, and then it is the memory that is measured. For
-  `multiprocessing.Queue` a bound costs nothing: it takes its semaphore with or without one. faster-fifo has the
-  bound and a ring with room for so many; pyzmq's two high-water marks are half of it each. `SimpleQueue`
-  and `Pipe` cannot be bounded but by their pipe of 64 KiB.
+- **Bounds.** Small objects go through queues without a bound, as `Queue()` makes them; faster-fifo, which has none,
+  has a ring of 64 MiB. 1 MiB and 8 MiB objects go through queues of 16 and 2: without a bound a producer that runs
+  ahead fills the memory. pyzmq's two high-water marks are half of the bound each. `SimpleQueue` and `Pipe` cannot be
+  bounded but by their pipe of 64 KiB.
 - `Pipe` has no locks: it serves one producer and one consumer, where the others serve any number.
 - pyzmq sends with `send_pyobj` over an abstract `ipc://` socket (PUSH to PULL).
 - A round trip is an int through one queue and back through another. Both sides sleep in between unless the peer

@@ -16,7 +16,7 @@ class Channel:
     wrapper of ours where the peer's own method will do: a wrapper costs a quarter of a fast queue's put.
 
     Args:
-        bound: the most objects in flight, for peers that can be bounded.
+        bound: the most objects in flight, for peers that can be bounded; 0: no bound.
         object_bytes: size of one object, for peers that must reserve memory.
     """
 

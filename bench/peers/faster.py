@@ -12,6 +12,8 @@ from bench.peers.base import MANY, Channel
 
 # Its ring holds pickles; room for what a pickle adds to the object, and for its own headers.
 _OVERHEAD_BYTES = 256
+# It has no form without a bound; this much it never fills in a measurement.
+_ROOM_BYTES = 64 << 20
 # By default it gives up after 10 s; a stalled machine may take longer.
 _PATIENCE_S = 60.0
 
@@ -21,7 +23,8 @@ class FasterFifo(Channel):
     has_many = True
 
     def __init__(self, bound: int, object_bytes: int) -> None:
-        self._queue = faster_fifo.Queue(max_size_bytes=bound * (object_bytes + _OVERHEAD_BYTES), maxsize=bound)
+        room = bound * (object_bytes + _OVERHEAD_BYTES) if bound else _ROOM_BYTES
+        self._queue = faster_fifo.Queue(max_size_bytes=room, maxsize=bound or room)
 
     def sender(self) -> Callable[[Any], object]:
         return partial(self._queue.put, timeout=_PATIENCE_S)

@@ -21,8 +21,8 @@ class ZmqIpc(Channel):
         # An abstract socket: nothing is left in the file system. Sockets do not survive a fork, so each
         # side makes its own.
         self._address = f"ipc://@hardy-bench-{os.getpid()}-{next(_numbers)}"
-        # Both ends have a queue.
-        self._mark = max(1, bound // 2)
+        # Both ends have a queue; 0 is no bound.
+        self._mark = max(1, bound // 2) if bound else 0
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
 
     def _open(self, kind: int) -> zmq.Socket[bytes]:
