@@ -15,6 +15,23 @@ static inline uint64_t hdy_count(const hdy_state *s)
     return s->tail_seq - s->head_seq;
 }
 
+/* The state at one instant of the call, read without the guard: a process that is stopped inside it delays
+ * nobody who only looks. The active state is not written; it may become the spare one, and be written,
+ * only by a commit, and each commit changes a number in it that only grows. */
+static inline hdy_state hdy_look(hdy_ring *r)
+{
+    hdy_state first, second;
+    uint32_t active;
+    do {
+        active = hdy_load(&r->active);
+        first = r->state[active & 1];
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        second = r->state[active & 1];
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    } while (hdy_load(&r->active) != active || memcmp(&first, &second, offsetof(hdy_state, stamp)) != 0);
+    return first;
+}
+
 /* A copy of the state to change; visible to nobody before hdy_commit. */
 static inline hdy_state *hdy_begin(hdy_ring *r)
 {

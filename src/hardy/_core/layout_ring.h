@@ -164,7 +164,8 @@ typedef struct {
     uint32_t ready;
     uint32_t dead;
     uint64_t swept_ns;     /* when dead lease holders were last looked for, */
-    uint32_t swept_deaths; /* and how many deaths the program had counted then */
+    uint32_t swept_deaths; /* and how many deaths the program had counted then; */
+    uint32_t hands_deaths; /* likewise, when what the dead had in hand was last looked for */
 } hdy_ring;
 _Static_assert(offsetof(hdy_ring, state) == 2 * HDY_CACHE_LINE, "guard, commit and asks share a line");
 _Static_assert(sizeof(hdy_ring) <= HDY_USERS_OFFSET, "the header fits");

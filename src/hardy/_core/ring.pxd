@@ -78,7 +78,7 @@ cdef extern from "repair.h":
         unsigned long long maxsize, maxbytes
         unsigned int ended
         unsigned int items_seq, space_seq, done_seq
-        unsigned int retained, hands, leased, ready, dead
+        unsigned int retained, hands, leased, ready, dead, hands_deaths
     ctypedef struct hdy_queue:
         hdy_ring *ring
         char **arena
@@ -108,6 +108,7 @@ cdef extern from "repair.h":
     unsigned int hdy_heap_sweep(hdy_queue *) noexcept nogil
     void hdy_heap_trim(hdy_queue *, unsigned int) noexcept nogil
     hdy_state *hdy_current(hdy_ring *) noexcept nogil
+    hdy_state hdy_look(hdy_ring *) noexcept nogil
     unsigned long long hdy_count(hdy_state *) noexcept nogil
     bint hdy_is_full(hdy_ring *, hdy_state *, unsigned long long) noexcept nogil
     unsigned int hdy_ask(hdy_queue *, int) noexcept nogil

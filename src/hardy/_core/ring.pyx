@@ -100,6 +100,10 @@ cdef class Ring:
             with nogil:
                 rc = hdy_slice(&self.q)
             PyErr_CheckSignals()
+        if self.q.ring.hands and self.q.ring.hands_deaths != count_deaths():
+            # Some process died since: what it had in hand may be all of a large message.
+            self.q.ring.hands_deaths = count_deaths()
+            hdy_heap_sweep(&self.q)
         return 0
 
     cdef int _enter_surely(self) except -1:
@@ -169,12 +173,8 @@ cdef class Ring:
     # ---- what is there ----
 
     cdef hdy_state _look(self) except *:
-        cdef hdy_state s
         self.segment.check()
-        self._enter_surely()
-        s = hdy_current(self.q.ring)[0]
-        hdy_leave(&self.q)
-        return s
+        return hdy_look(self.q.ring)
 
     def qsize(self):
         """How many messages are in the queue, exactly, at this instant."""

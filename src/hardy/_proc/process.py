@@ -65,11 +65,11 @@ class BaseProcess(StdlibProcess):
         Raises:
             TypeError: an argument is of the wrong type.
         """
-        _check_arguments(target, name, args, kwargs)
+        _check_arguments(target, name, args, kwargs, outlive_parent)
         # A subclass may have named itself before it called us.
         name = name or self.__dict__.get("_name")
         super().__init__(group, target, name, tuple(args), dict(kwargs), daemon=daemon)
-        self._outlive_parent = bool(outlive_parent)
+        self._outlive_parent = outlive_parent
 
     @property
     def outlive_parent(self) -> bool:
@@ -274,7 +274,7 @@ class ParentProcess(BaseProcess):
     pid = ident
 
 
-def _check_arguments(target: object, name: object, args: object, kwargs: object) -> None:
+def _check_arguments(target: object, name: object, args: object, kwargs: object, outlive_parent: object) -> None:
     if target is not None and not callable(target):
         raise TypeError(f"target must be callable or None, not {type(target).__name__}")
     if name is not None and not isinstance(name, str):
@@ -282,5 +282,7 @@ def _check_arguments(target: object, name: object, args: object, kwargs: object)
     if isinstance(args, (str, bytes)) or not isinstance(args, Iterable):
         shown = f"{args!r:.60}"
         raise TypeError(f"args must be a tuple of arguments, not {shown}; one argument is written args=({shown},)")
-    if not isinstance(kwargs, Mapping) and not isinstance(kwargs, Iterable):
+    if not isinstance(kwargs, Mapping):
         raise TypeError(f"kwargs must be a dict of named arguments, not {type(kwargs).__name__}")
+    if not isinstance(outlive_parent, bool):
+        raise TypeError(f"outlive_parent must be True or False, not {type(outlive_parent).__name__}")
