@@ -36,7 +36,8 @@ cdef extern from "repair.h":
     }
 
     /* As hdy_futex_wait_either. A wake-up that dies with who was woken is made up for by the others' own looks. */
-    static inline int hdy_sleep(uint32_t *word, uint32_t seen, uint32_t *other, uint32_t other_seen, int64_t deadline_ns)
+    static inline int hdy_sleep(
+        uint32_t *word, uint32_t seen, uint32_t *other, uint32_t other_seen, int64_t deadline_ns)
     {
         int r = hdy_futex_wait_either(word, seen, other, other_seen, deadline_ns);
         if (r == 0)
