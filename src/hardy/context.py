@@ -9,7 +9,7 @@ from __future__ import annotations
 import multiprocessing
 from multiprocessing import context as _stdlib
 from multiprocessing.context import AuthenticationError, BufferTooShort, ProcessError, TimeoutError
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from hardy._proc.popen import Popen
 from hardy._proc.popen_fresh import Call, ForkserverPopen, SpawnPopen
@@ -185,13 +185,8 @@ class BaseContext(_stdlib.BaseContext):
         return JoinableQueue(maxsize, ctx=self.get_context(), **options)
 
     def SimpleQueue(self) -> SimpleQueue:  # type: ignore[override]  # noqa: N802
-        """A queue with few methods; for a `ProcessPoolExecutor` the stdlib's, whose pipe it waits for."""
+        """A queue with few methods."""
         from hardy._ipc.queues import SimpleQueue
-        from hardy._stdlib.pool import asked_by_executor, pipe_queue
-
-        if asked_by_executor():
-            stand_in: Any = pipe_queue(self.get_context())
-            return cast("SimpleQueue", stand_in)
 
         return SimpleQueue(ctx=self.get_context())
 
