@@ -56,6 +56,7 @@ __all__ = [
     "get_default_context",
     "get_spawning_popen",
     "set_spawning_popen",
+    "tell_children",
 ]
 
 
@@ -308,7 +309,7 @@ class DefaultContext(BaseContext):
 
     def get_all_start_methods(self) -> list[str]:
         """All start methods, Python's default first."""
-        return multiprocessing.get_all_start_methods()
+        return list(_ALL_METHODS)
 
 
 _concrete_contexts: dict[str, BaseContext] = {
@@ -316,13 +317,21 @@ _concrete_contexts: dict[str, BaseContext] = {
     "spawn": SpawnContext(),
     "forkserver": ForkServerContext(),
 }
-_default_context = DefaultContext(_concrete_contexts[multiprocessing.get_all_start_methods()[0]])
+_told: dict[str, Call] = {}
+# The stdlib's answer, before `install` makes it ours.
+_ALL_METHODS = multiprocessing.get_all_start_methods()
+_default_context = DefaultContext(_concrete_contexts[_ALL_METHODS[0]])
 set_current_context(_default_context.get_context)
 
 
 def get_default_context() -> DefaultContext:
     """The one default context of this process."""
     return _default_context
+
+
+def tell_children(name: str, function: Callable[[], object]) -> None:
+    """Have every child of spawn and forkserver call `function` before it imports the user's modules."""
+    _told[name] = Call(function)
 
 
 def _follow(method: str) -> None:
@@ -332,4 +341,4 @@ def _follow(method: str) -> None:
 
 def _first_calls(process_obj: BaseProcess) -> dict[str, Call]:
     method = process_obj._start_method or _default_context.get_start_method()
-    return {"hardy_context": Call(_follow, method)}
+    return {"hardy_context": Call(_follow, method), **_told}

@@ -6,6 +6,7 @@ from multiprocessing import managers as _managers
 from typing import Any
 
 from hardy._stdlib.default import current_context
+from hardy._stdlib.pool import Pool
 
 __all__ = ["BaseManager", "SharedMemoryManager", "SyncManager"]
 
@@ -34,6 +35,10 @@ class BaseManager(_managers.BaseManager):
 
 class SyncManager(BaseManager, _managers.SyncManager):
     """The stdlib's manager of dicts, lists, locks and queues; see `BaseManager`."""
+
+
+# The stdlib's own pool finds no pipes in the queues of a hardy context.
+SyncManager.register("Pool", Pool, _managers.PoolProxy)  # type: ignore[attr-defined]
 
 
 class SharedMemoryManager(BaseManager, _managers.SharedMemoryManager):
