@@ -34,10 +34,10 @@ SOURCES := $(shell find src -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -n
 SOURCES += $(shell find src -type d -not -name '__pycache__' -not -name '*.egg-info')
 STUBS := $(patsubst src/hardy/_core/%.pyi,hardy._core.%,$(wildcard src/hardy/_core/*.pyi))
 
-.PHONY: help demo build bench test test-only test-all check crash coverage clean
+.PHONY: help demo build bench test test-only test-all check conformance crash coverage clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## build and install the release in .venv, and run the main job
 	$(VENV)/bin/hardy demo
@@ -70,6 +70,9 @@ check: $(INSTALLED_TEST) ## lint, formatting, types, the direction of imports, s
 	try codespell; \
 	try cython-lint src; \
 	exit $$status
+
+conformance: $(INSTALLED_TEST) ## CPython's own tests of multiprocessing, on hardy and on the stdlib (ARGS="--match Queue")
+	$(VENV_TEST)/bin/python tools/conformance.py $(ARGS)
 
 coverage: $(INSTALLED_TEST) ## the tests under coverage (children that are killed report nothing)
 	$(VENV_TEST)/bin/coverage erase

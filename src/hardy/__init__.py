@@ -24,6 +24,7 @@ from multiprocessing import (
 )
 from multiprocessing.util import SUBDEBUG, SUBWARNING
 
+from hardy._install import install
 from hardy._version import __version__
 from hardy.context import AuthenticationError, BufferTooShort, Process, ProcessError, TimeoutError, get_default_context
 from hardy.errors import (
@@ -133,6 +134,7 @@ __all__ = [
     "get_context",
     "get_logger",
     "get_start_method",
+    "install",
     "log_to_stderr",
     "parent_process",
     "reducer",

@@ -8,18 +8,28 @@ from __future__ import annotations
 
 import multiprocessing
 from multiprocessing import context as _stdlib
-from multiprocessing.context import AuthenticationError, BufferTooShort, ProcessError, TimeoutError
+from multiprocessing.context import (
+    AuthenticationError,
+    BufferTooShort,
+    ProcessError,
+    TimeoutError,
+    assert_spawning,
+    get_spawning_popen,
+    set_spawning_popen,
+)
 from typing import TYPE_CHECKING, Any
 
 from hardy._proc.popen import Popen
 from hardy._proc.popen_fresh import Call, ForkserverPopen, SpawnPopen
 from hardy._proc.process import BaseProcess
+from hardy._stdlib.default import set_current_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from hardy._ipc.queues import JoinableQueue, Queue, SimpleQueue
     from hardy._ipc.tasks import TaskQueue
+    from hardy._stdlib.managers import SyncManager
     from hardy._stdlib.pool import Pool
     from hardy._sync.barrier import Barrier
     from hardy._sync.condition import Condition
@@ -42,7 +52,11 @@ __all__ = [
     "SpawnContext",
     "SpawnProcess",
     "TimeoutError",
+    "assert_spawning",
     "get_default_context",
+    "get_spawning_popen",
+    "set_spawning_popen",
+    "tell_children",
 ]
 
 
@@ -208,6 +222,14 @@ class BaseContext(_stdlib.BaseContext):
 
         return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
 
+    def Manager(self) -> SyncManager:  # noqa: N802
+        """A started manager of shared dicts, lists and the like; its server ends with this process."""
+        from hardy._stdlib.managers import SyncManager
+
+        manager = SyncManager(ctx=self.get_context())
+        manager.start()
+        return manager
+
     def get_context(self, method: str | None = None) -> Any:
         """This context, or the one of another start method; hardy's, not the stdlib's.
 
@@ -287,7 +309,7 @@ class DefaultContext(BaseContext):
 
     def get_all_start_methods(self) -> list[str]:
         """All start methods, Python's default first."""
-        return multiprocessing.get_all_start_methods()
+        return list(_ALL_METHODS)
 
 
 _concrete_contexts: dict[str, BaseContext] = {
@@ -295,12 +317,21 @@ _concrete_contexts: dict[str, BaseContext] = {
     "spawn": SpawnContext(),
     "forkserver": ForkServerContext(),
 }
-_default_context = DefaultContext(_concrete_contexts[multiprocessing.get_all_start_methods()[0]])
+_told: dict[str, Call] = {}
+# The stdlib's answer, before `install` makes it ours.
+_ALL_METHODS = multiprocessing.get_all_start_methods()
+_default_context = DefaultContext(_concrete_contexts[_ALL_METHODS[0]])
+set_current_context(_default_context.get_context)
 
 
 def get_default_context() -> DefaultContext:
     """The one default context of this process."""
     return _default_context
+
+
+def tell_children(name: str, function: Callable[[], object]) -> None:
+    """Have every child of spawn and forkserver call `function` before it imports the user's modules."""
+    _told[name] = Call(function)
 
 
 def _follow(method: str) -> None:
@@ -310,4 +341,4 @@ def _follow(method: str) -> None:
 
 def _first_calls(process_obj: BaseProcess) -> dict[str, Call]:
     method = process_obj._start_method or _default_context.get_start_method()
-    return {"hardy_context": Call(_follow, method)}
+    return {"hardy_context": Call(_follow, method), **_told}

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from hardy._core.channel import Channel
 from hardy._core.joinable import JoinableRing
 from hardy._ipc.pickling import CODEC
+from hardy._ipc.pollable import PollableReader, reader_of
 from hardy._ipc.stream import Reader, nobody_can_put
 from hardy._sync.cells import check_name
 from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
@@ -72,6 +73,11 @@ class _RingQueue(Channel):
         uid = self.segment.uid
         which = repr(self.name) if self.name else uid[:4].hex() if uid else "that was never set up"
         return f"<{type(self).__name__} {which}>"
+
+    @property
+    def _reader(self) -> PollableReader:
+        """For code of the stdlib and of others that waits for a queue among other things."""
+        return reader_of(self)
 
     def _nobody_can_put(self, who: int) -> bool:
         return nobody_can_put(self, Reader(who))

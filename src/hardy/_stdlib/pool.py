@@ -7,11 +7,13 @@ from multiprocessing import pool as _pool
 from multiprocessing.queues import SimpleQueue
 from typing import Any
 
+from hardy._stdlib.default import current_context
+
 __all__ = ["Pool"]
 
 
 class Pool(_pool.Pool):
-    """The stdlib's pool, with the processes and locks of the context that makes it."""
+    """The stdlib's pool, with the processes and locks of the context that makes it, or of the default one."""
 
     def __init__(
         self,
@@ -21,7 +23,8 @@ class Pool(_pool.Pool):
         maxtasksperchild: int | None = None,
         context: Any = None,
     ) -> None:
-        super().__init__(processes, initializer, initargs, maxtasksperchild, _WithPipes(context))
+        ctx = _WithPipes(context or current_context())
+        super().__init__(processes, initializer, initargs, maxtasksperchild, ctx)
 
 
 class _WithPipes:

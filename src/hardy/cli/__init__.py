@@ -22,6 +22,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "demo": Command("hardy.apps.demo", "count words over hardy queues while counters are killed; check every total"),
+    "run": Command("hardy.cli.run", "run a program that imports multiprocessing, unchanged, on hardy"),
 }
 
 

@@ -1,0 +1,43 @@
+"""The names of `multiprocessing` on threads: the stdlib's `multiprocessing.dummy`. Nothing here can be killed."""
+
+from multiprocessing.dummy import (
+    Array,
+    Barrier,
+    BoundedSemaphore,
+    Condition,
+    Event,
+    JoinableQueue,
+    Lock,
+    Manager,
+    Pipe,
+    Pool,
+    Process,
+    Queue,
+    RLock,
+    Semaphore,
+    Value,
+    active_children,
+    current_process,
+    freeze_support,
+)
+
+__all__ = [
+    "Array",
+    "Barrier",
+    "BoundedSemaphore",
+    "Condition",
+    "Event",
+    "JoinableQueue",
+    "Lock",
+    "Manager",
+    "Pipe",
+    "Pool",
+    "Process",
+    "Queue",
+    "RLock",
+    "Semaphore",
+    "Value",
+    "active_children",
+    "current_process",
+    "freeze_support",
+]

@@ -1,0 +1,52 @@
+"""Objects that live in a server process: the stdlib's `multiprocessing.managers`, the server being one of hardy's."""
+
+from multiprocessing.managers import (  # type: ignore[attr-defined] # typeshed lacks some
+    AcquirerProxy,
+    ArrayProxy,
+    AutoProxy,
+    BarrierProxy,
+    BaseProxy,
+    ConditionProxy,
+    DictProxy,
+    EventProxy,
+    IteratorProxy,
+    ListProxy,
+    MakeProxyType,
+    Namespace,
+    NamespaceProxy,
+    PoolProxy,
+    RebuildProxy,
+    RemoteError,
+    Server,
+    SharedMemoryServer,
+    Token,
+    ValueProxy,
+)
+
+from hardy._stdlib.managers import BaseManager, SharedMemoryManager, SyncManager
+
+__all__ = [
+    "AcquirerProxy",
+    "ArrayProxy",
+    "AutoProxy",
+    "BarrierProxy",
+    "BaseManager",
+    "BaseProxy",
+    "ConditionProxy",
+    "DictProxy",
+    "EventProxy",
+    "IteratorProxy",
+    "ListProxy",
+    "MakeProxyType",
+    "Namespace",
+    "NamespaceProxy",
+    "PoolProxy",
+    "RebuildProxy",
+    "RemoteError",
+    "Server",
+    "SharedMemoryManager",
+    "SharedMemoryServer",
+    "SyncManager",
+    "Token",
+    "ValueProxy",
+]

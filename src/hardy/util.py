@@ -1,0 +1,37 @@
+"""Logging, finalizers, what to do after a fork: the stdlib's `multiprocessing.util`, which hardy's processes obey."""
+
+from multiprocessing.util import (
+    SUBDEBUG,
+    SUBWARNING,
+    Finalize,
+    ForkAwareLocal,
+    ForkAwareThreadLock,
+    close_all_fds_except,
+    debug,
+    get_logger,
+    get_temp_dir,
+    info,
+    is_exiting,
+    log_to_stderr,
+    register_after_fork,
+    sub_debug,
+    sub_warning,
+)
+
+__all__ = [
+    "SUBDEBUG",
+    "SUBWARNING",
+    "Finalize",
+    "ForkAwareLocal",
+    "ForkAwareThreadLock",
+    "close_all_fds_except",
+    "debug",
+    "get_logger",
+    "get_temp_dir",
+    "info",
+    "is_exiting",
+    "log_to_stderr",
+    "register_after_fork",
+    "sub_debug",
+    "sub_warning",
+]

@@ -1,0 +1,21 @@
+"""Tests of CPython's suite that hardy does not pass on purpose, each with its reason; read by tools/conformance.py."""
+
+from __future__ import annotations
+
+DIFFERENCES = {
+    "TestResourceTracker.test_resource_tracker_sigkill": (
+        "It kills the tracker of semaphores and expects a warning of the next one; hardy's need none."
+    ),
+    "TestSimpleQueue.test_closed": (
+        "It looks at the two ends of a pipe inside the queue; hardy's is no pipe, and says `closed` itself."
+    ),
+    "TestStartMethod.test_mixed_startmethod": (
+        "It expects that a queue of one start method is refused to a process of another; hardy's may go to any process."
+    ),
+    "WithProcessesTestQueue.test_queue_feeder_donot_stop_onexc": (
+        "What cannot be pickled raises at the put that was given it; there is no thread that could report it later."
+    ),
+    "WithProcessesTestProcess.test_parent_process": (
+        "The test's grandchild is to outlive its killed parent; with hardy it ends with it, unless outlive_parent=True."
+    ),
+}
