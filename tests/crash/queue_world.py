@@ -71,7 +71,8 @@ def get_until_stopped(line: Line, queue: Any) -> None:
 
 
 def touch(line: Line, queue: Any) -> None:
-    """Takes the guard, and changes nothing."""
+    """Takes the guard, and changes nothing but that it asked."""
+    queue._wait_items(0)
     line.say("size", queue.qsize())
 
 

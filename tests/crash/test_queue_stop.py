@@ -80,6 +80,24 @@ def test_queue_goes_on_when_the_stopped_holder_goes_on(crew: Crew) -> None:
     assert getter.hear()[-1] == ("got", [30_000])
 
 
+def test_queue_tells_its_size_when_a_holder_is_stopped(crew: Crew) -> None:
+    """I10: who only looks waits for nobody."""
+    queue = JoinableQueue()
+    queue.put(message(1))
+    nbytes = queue.nbytes()
+
+    def looks(line: Line, queue: Any) -> None:
+        line.say("seen", queue.qsize(), queue.nbytes(), queue.empty(), queue.full())
+
+    holder = stops(crew, queue)
+    looker = crew.start(looks, queue)
+
+    assert looker.ends_well(GO_ON_S)
+    assert looker.hear() == [("seen", 1, nbytes, False, False)]
+    holder.resume()
+    assert holder.ends_well()
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -87,7 +105,6 @@ def test_queue_goes_on_when_the_stopped_holder_goes_on(crew: Crew) -> None:
         lambda queue: queue.put(message(1, 100_000)),
         lambda queue: queue.get(),
         lambda queue: queue.get_many(),
-        lambda queue: queue.qsize(),
         lambda queue: queue.close(),
         lambda queue: queue.join(),
     ],

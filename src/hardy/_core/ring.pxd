@@ -137,7 +137,7 @@ cdef class Ring:
     cdef hdy_queue q
     cdef readonly Segment segment
     cdef readonly bint closed
-    cdef readonly str name
+    cdef public object name
     cdef bint _drain
     cdef object _dumps, _loads
     cdef object __weakref__

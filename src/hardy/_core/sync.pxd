@@ -42,7 +42,7 @@ cdef class SyncCell:
     cdef readonly Cell cell
     # Which process (counted in forks) this handle was last found usable in.
     cdef uint32_t forks
-    cdef readonly object name
+    cdef public object name
     cdef object __weakref__
     # Creates the cell / takes one that another process created, refusing what is of another kind.
     cdef int make(self, uint32_t kind, uint32_t nbytes) except -1

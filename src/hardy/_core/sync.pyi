@@ -3,8 +3,7 @@ from hardy._core.memory import Cell
 class SyncCell:
     @property
     def cell(self) -> Cell: ...
-    @property
-    def name(self) -> str | None: ...
+    name: str | None
 
 class LockCell(SyncCell):
     def _create(self, name: str | None) -> None: ...

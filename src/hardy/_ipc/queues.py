@@ -71,8 +71,9 @@ class _RingQueue(Channel):
 
     def __repr__(self) -> str:
         uid = self.segment.uid
-        which = repr(self.name) if self.name else uid[:4].hex() if uid else "that was never set up"
-        return f"<{type(self).__name__} {which}>"
+        if not uid:
+            return f"<{type(self).__name__} that was never set up>"
+        return f"<{type(self).__name__} {repr(self.name) if self.name else uid[:4].hex()}>"
 
     @property
     def _reader(self) -> PollableReader:

@@ -46,8 +46,9 @@ class SharedHandle:
 
         @property
         def cell(self) -> Cell: ...
-        @property
-        def name(self) -> str | None: ...
+
+        name: str | None
+
         def _adopt(self, cell: Cell, name: str | None) -> None: ...
 
     @property
