@@ -85,3 +85,23 @@ def test_executor_in_a_script_ends_with_it(method: str) -> None:
     )
 
     assert (done.returncode, done.stdout, done.stderr) == (0, "45\n", "")
+
+
+def test_pool_goes_on_and_warns_of_no_lock_when_its_idle_workers_are_terminated() -> None:
+    """One of them holds the lock of the pool's pipe; that SIGTERM ended it with that in hand is no news for anybody."""
+    done = run_script(
+        """
+        import hardy
+
+        if __name__ == "__main__":
+            with hardy.Pool(2) as pool:
+                pool.map(abs, [-1, -2])
+                for worker in hardy.active_children():
+                    worker.terminate()
+                    worker.join()
+                print(pool.map(abs, [-3, -4], 1))  # by itself it divides by the workers of the moment
+        """,
+        env={"PYTHONWARNINGS": "always::RuntimeWarning"},
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[3, 4]\n", "")

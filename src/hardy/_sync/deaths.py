@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import warnings
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from hardy._core import runtime
@@ -16,8 +18,12 @@ __all__ = ["Recoverable", "check_on_owner_death"]
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-def _levels_to_caller() -> int:
-    """How far up the first frame is that is neither hardy's nor contextlib's, for `warnings.warn`."""
+# Their locks guard the pipes of pools and executors, whose workers end by SIGTERM with the reader's lock in hand.
+_POOLS = ("multiprocessing.pool", "multiprocessing.queues")
+
+
+def _caller() -> tuple[int, FrameType]:
+    """The first frame that is neither hardy's nor contextlib's, and how far up it is, for `warnings.warn`."""
     level = 1
     frame = sys._getframe(1)
     while frame.f_back is not None and (
@@ -25,7 +31,7 @@ def _levels_to_caller() -> int:
     ):
         frame = frame.f_back
         level += 1
-    return level
+    return level, frame
 
 
 def check_on_owner_death(on_owner_death: str) -> bool:
@@ -50,11 +56,14 @@ class Recoverable:
         def name(self) -> str | None: ...
 
     def _owner_died(self, identity: int) -> None:
+        level, frame = _caller()
+        who = describe(identity)
+        if who.signal == signal.SIGTERM and frame.f_globals.get("__name__") in _POOLS:
+            return
         which = f"an unnamed {type(self).__name__}" if self.name is None else f"{type(self).__name__} {self.name!r}"
         message = (
-            f"{describe(identity).text} died holding {which}. You hold the lock now, "
-            "but what it guards may be half-written: check it."
+            f"{who.text} died holding {which}. You hold the lock now, but what it guards may be half-written: check it."
         )
         if self._raises:
             raise OwnerDied(message, name=self.name, owner=identity, pid=runtime.pid_of(identity))
-        warnings.warn(message, OwnerDiedWarning, stacklevel=_levels_to_caller())
+        warnings.warn(message, OwnerDiedWarning, stacklevel=level)
