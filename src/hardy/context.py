@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from hardy._proc.popen import Popen
 from hardy._proc.popen_fresh import Call, ForkserverPopen, SpawnPopen
 from hardy._proc.process import BaseProcess
-from hardy._stdlib.default import set_current_context
+from hardy._stdlib.default import registered_context, set_current_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -239,7 +239,7 @@ class BaseContext(_stdlib.BaseContext):
         if method is None:
             return self
         try:
-            return _concrete_contexts[method]
+            return _concrete_contexts.get(method) or registered_context(method)
         except (KeyError, TypeError):
             raise ValueError(f"cannot find context for {method!r}") from None
 

@@ -154,3 +154,17 @@ def test_reducer_registered_under_hardy_holds_for_queues() -> None:
     queue.put(Odd())
 
     assert queue.get() == "odd"
+
+
+def test_context_of_a_library_is_found_by_its_name() -> None:
+    """loky puts one of its own among the stdlib's; whoever asks hardy for it gets it."""
+    context = object()
+    contexts: Any = multiprocessing.context._concrete_contexts
+    contexts["of-a-library"] = context
+
+    try:
+        assert hardy.get_context("of-a-library") is context
+        with pytest.raises(ValueError, match="cannot find context for 'nobodys'"):
+            hardy.get_context("nobodys")
+    finally:
+        del contexts["of-a-library"]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from multiprocessing import context as _context
 from typing import Any
 
-__all__ = ["current_context", "set_current_context"]
+__all__ = ["current_context", "registered_context", "set_current_context"]
 
 _get_context: Callable[[], Any]
 
@@ -19,3 +20,12 @@ def set_current_context(get_context: Callable[[], Any]) -> None:
 def current_context() -> Any:
     """The context in force for those who name none: hardy's, never the stdlib's."""
     return _get_context()
+
+
+def registered_context(method: str) -> Any:
+    """The context that a library (loky) has put among the stdlib's own.
+
+    Raises:
+        KeyError: there is none of that name.
+    """
+    return _context._concrete_contexts[method]  # type: ignore[attr-defined]
