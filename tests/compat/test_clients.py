@@ -34,6 +34,7 @@ CLIENTS = {
     assert set(locks) == {"hardy"}, locks
     """,
     "pebble": """
+    from concurrent.futures import TimeoutError
     from pebble import ProcessPool
     from signal import pause
     with ProcessPool(2) as pool:

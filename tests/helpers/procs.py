@@ -26,9 +26,9 @@ def end_tree(pid: int) -> None:
     """Kill the process and its descendants; those with faulthandler dump their stacks first."""
     tree = [pid, *descendants(pid)]
     for each in tree:
+        # One after the other: stacks that are written at the same time cannot be read.
         _signal(each, signal.SIGABRT)
         _signal(each, signal.SIGCONT)
-    for each in tree:
         if not wait_dead(each, DUMP_S):
             _signal(each, signal.SIGKILL)
             wait_dead(each, DUMP_S)
