@@ -7,7 +7,7 @@ child is hardy's too.
 from __future__ import annotations
 
 import multiprocessing
-from multiprocessing import context as _stdlib
+from multiprocessing import context as stdlib_context
 from multiprocessing.context import (
     AuthenticationError,
     BufferTooShort,
@@ -127,7 +127,7 @@ class ForkServerProcess(BaseProcess):
         BaseProcess._after_fork()
 
 
-class BaseContext(_stdlib.BaseContext):
+class BaseContext(stdlib_context.BaseContext):
     """What all contexts offer: hardy's own processes, queues and locks, and the stdlib's objects on them."""
 
     Process: type[Any]

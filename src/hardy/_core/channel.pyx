@@ -21,12 +21,6 @@ _declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
 
-cdef enum:
-    # A call that must not wait for items or space still waits this long for the guard: its holder
-    # may be stopped inside it.
-    _GUARD_PATIENCE_MS = 1000
-
-
 cdef Py_ssize_t _wanted(object max_items) except -1:
     if not isinstance(max_items, int) or isinstance(max_items, bool):
         raise TypeError(f"max_items must be an int, not {type(max_items).__name__}")
@@ -45,7 +39,7 @@ cdef class Channel(Ring):
         # Puts at least one of the messages; 0, or -1: the queue stayed full.
         cdef int rc, turn = 0
         cdef unsigned int seen = 0, deaths
-        cdef long long patience = deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS
+        cdef long long patience = self._patience(block, deadline)
         while True:
             deaths = count_deaths()
             if self._enter(patience):
@@ -68,7 +62,7 @@ cdef class Channel(Ring):
         cdef int rc = 0, done = 0, full
         if self._wait_space(m.size, block, deadline):
             return -1
-        if self._enter(deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS):
+        if self._enter(self._patience(block, deadline)):
             return -1
         m.unit = hdy_chain_alloc(&self.q, m.size, &rc)
         hdy_leave(&self.q)
@@ -95,7 +89,7 @@ cdef class Channel(Ring):
         cdef unsigned int seen = 0, deaths
         while True:
             deaths = count_deaths()
-            if self._enter(deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS):
+            if self._enter(self._patience(block, deadline)):
                 return -1
             full = hdy_is_full(self.q.ring, hdy_current(self.q.ring), size)
             if full:
@@ -117,7 +111,7 @@ cdef class Channel(Ring):
             raise ValueError(f"a message of {size} bytes never fits a queue with maxbytes={self.q.ring.maxbytes}; "
                              "nothing was put")
         if self.q.forks != hdy_rt.forks or not self.q.user_flags & HDY_USER_PUT:
-            if self._note(HDY_USER_PUT, deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS):
+            if self._note(HDY_USER_PUT, self._patience(block, deadline)):
                 raise Full
         return 0
 
@@ -228,10 +222,10 @@ cdef class Channel(Ring):
         self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline, unsigned int who
     ) except -2:
         # 0; -1: empty; 1: a large message of got.size bytes waits, make room and come again.
-        cdef int rc, turn = 0, idle
+        cdef int rc, turn = 0
         cdef unsigned int seen = 0, deaths
-        cdef bint waiting = False
-        cdef long long patience = deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS
+        cdef bint asks, waiting = False
+        cdef long long patience = self._patience(block, deadline)
         try:
             while True:
                 deaths = count_deaths()
@@ -250,15 +244,8 @@ cdef class Channel(Ring):
                 if not block or hdy_now_ns() >= deadline:
                     return -1
                 # A loop also ends without a close; it asks when it was woken in vain, which a death does.
-                if self.q.ring.closes or (who == HDY_ENDED_FOR_LOOPS and turn):
-                    if not waiting:
-                        waiting = True
-                        self._waits(1)
-                    if self._at_end_of_stream(who):
-                        raise self._end()
-                idle = self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, turn)
-                if idle and turn >= 2:
-                    self._tidy()
+                asks = self.q.ring.closes or (who == HDY_ENDED_FOR_LOOPS and turn)
+                self._await_items(asks, &waiting, who, seen, deaths, deadline, turn)
                 turn += 1
         finally:
             if waiting:

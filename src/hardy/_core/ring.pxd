@@ -150,6 +150,11 @@ cdef class Ring:
     cdef int _note(self, unsigned int flag, long long deadline) except -1
     cdef int _at_end_of_stream(self, unsigned int who) except -1
     cdef object _end(self)
+    cdef long long _patience(self, bint block, long long deadline) noexcept
+    cdef int _await_items(
+        self, bint asks, bint *waiting, unsigned int who, unsigned int seen, unsigned int deaths, long long deadline,
+        int turn
+    ) except -1
     cdef int _tidy(self) except -1
     cdef int _waits(self, int change) except -1
     cdef hdy_state _look(self) except *

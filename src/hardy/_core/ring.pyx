@@ -25,6 +25,9 @@ cdef enum:
     # A waiter looks again by itself after 20, 40, 80, 100, 100 ... ms (see ring.h).
     _FIRST_SLICE_MS = 20
     _LONGEST_SLICE_MS = 100
+    # A call that must not wait for items or space still waits this long for the guard: its holder
+    # may be stopped inside it.
+    _GUARD_PATIENCE_MS = 1000
 
 
 cdef unsigned int count_deaths() noexcept nogil:
@@ -126,6 +129,26 @@ cdef class Ring:
         return rc == -ETIMEDOUT
 
     # ---- waiting ----
+
+    cdef long long _patience(self, bint block, long long deadline) noexcept:
+        # Until when an operation tries for the guard.
+        return deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS
+
+    cdef int _await_items(
+        self, bint asks, bint *waiting, unsigned int who, unsigned int seen, unsigned int deaths, long long deadline,
+        int turn
+    ) except -1:
+        # One turn of a reader that found nothing: Closed at the end of the stream, if it asks for it, else a sleep.
+        # *waiting: this process is noted as a reader that waits; the caller takes that back.
+        if asks:
+            if not waiting[0]:
+                waiting[0] = True
+                self._waits(1)
+            if self._at_end_of_stream(who):
+                raise self._end()
+        if self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, turn) and turn >= 2:
+            self._tidy()
+        return 0
 
     cdef int _tidy(self) except -1:
         # An idle waiter gives memory back, and takes away what the dead had in hand.

@@ -53,10 +53,10 @@ cdef class LeaseRing(Channel):
         self, Hold h, char *small, unsigned int from_state, bint block, long long deadline, unsigned int who
     ) except -2:
         # 0: h holds a message; -1: there was none.
-        cdef int rc, turn = 0, idle
+        cdef int rc, turn = 0
         cdef unsigned int seen = 0, deaths
         cdef bint asks, waiting = False
-        cdef long long patience = deadline if block else hdy_now_ns() + 1000000000LL
+        cdef long long patience = self._patience(block, deadline)
         try:
             while True:
                 deaths = count_deaths()
@@ -81,15 +81,8 @@ cdef class LeaseRing(Channel):
                     return -1
                 # While others hold leases, their messages may come back.
                 asks = self.q.ring.closes or (who == HDY_ENDED_FOR_LOOPS and turn)
-                if asks and self.q.ring.leased == self.q.ring.dead:
-                    if not waiting:
-                        waiting = True
-                        self._waits(1)
-                    if self._at_end_of_stream(who):
-                        raise self._end()
-                idle = self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, turn)
-                if idle and turn >= 2:
-                    self._tidy()
+                asks = asks and self.q.ring.leased == self.q.ring.dead
+                self._await_items(asks, &waiting, who, seen, deaths, deadline, turn)
                 turn += 1
         finally:
             if waiting:

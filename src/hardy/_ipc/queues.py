@@ -130,8 +130,11 @@ class Queue(_RingQueue):
         MemoryError, OSError: there is no memory or descriptor for it.
     """
 
+    _joinable = False
+
     def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, name: str | None = None, ctx: Any = None) -> None:
-        self._create(CODEC, check_maxsize(maxsize), check_bound("maxbytes", maxbytes), 0, False, check_name(name))
+        bounds = check_maxsize(maxsize), check_bound("maxbytes", maxbytes)
+        self._create(CODEC, *bounds, 0, self._joinable, check_name(name))
 
     def join_thread(self) -> None:
         """Nothing to wait for: there is no feeder thread. Kept so that programs run unchanged."""
@@ -159,8 +162,7 @@ class JoinableQueue(JoinableRing, Queue):
     `join` then raises `TasksLost`.
     """
 
-    def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, name: str | None = None, ctx: Any = None) -> None:
-        self._create(CODEC, check_maxsize(maxsize), check_bound("maxbytes", maxbytes), 0, True, check_name(name))
+    _joinable = True
 
     def task_done(self) -> None:
         """Say that an object taken from the queue is done with.
