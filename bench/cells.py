@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-__all__ = ["Cell", "Measure"]
+__all__ = ["Aim", "Cell", "Measure"]
 
 # The seconds that so many operations take.
 Measure = Callable[[int], float]
+
+
+@dataclass(frozen=True)
+class Aim:
+    """What a contender is to reach, as a multiple of the baseline.
+
+    Attributes:
+        ratio: the aim.
+        prototype: what the prototype of hardy's core reached, on another machine; None: not measured there.
+    """
+
+    ratio: float
+    prototype: float | None = None
 
 
 @dataclass(frozen=True)
@@ -20,14 +33,13 @@ class Cell:
         name: what is measured.
         contenders: by name.
         baseline: the contender to which the ratios are taken: the standard library's.
-        prototype: the ratio of hardy to the baseline that the prototype of the core reached; None: it was not
-            measured there.
-        prototype_many: likewise, for many objects in one call.
+        aims: by contender, for those that have one.
+        most: the most operations of one measurement; None: as many as the runner likes.
     """
 
     family: str
     name: str
     contenders: Mapping[str, Measure]
     baseline: str
-    prototype: float | None = None
-    prototype_many: float | None = None
+    aims: Mapping[str, Aim] = field(default_factory=dict)
+    most: int | None = None

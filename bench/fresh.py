@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from functools import partial
 
-from bench.cells import Cell
+from bench.cells import Aim, Cell
 from bench.processes import BenchError
 
 __all__ = ["IMPORT_FAMILY", "START_FAMILY", "cells"]
@@ -17,6 +17,7 @@ IMPORT_FAMILY = "Import"
 _BASELINE = "multiprocessing"
 _LIBRARIES = ("hardy", _BASELINE)
 _METHODS = ("fork", "spawn", "forkserver")
+_TOUCHED_MIB = 512
 _IMPORT = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
 
 
@@ -27,18 +28,29 @@ def _run(*arguments: str) -> float:
     return float(done.stdout)
 
 
-def _measure_start(library: str, method: str, count: int) -> float:
-    return _run("-m", "bench.start", library, method, str(count))
+def _measure_start(library: str, method: str, touched_mib: int, count: int) -> float:
+    return _run("-m", "bench.start", library, method, str(count), "--touched-mib", str(touched_mib))
 
 
 def _measure_import(library: str, count: int) -> float:
     return sum(_run("-c", _IMPORT.format(library)) for _ in range(count))
 
 
-def cells() -> Iterator[Cell]:
-    """A cell for each start method, and one for the import."""
+def _starts(touched_mib: int) -> Iterator[Cell]:
+    suffix = f", {touched_mib} MiB touched" if touched_mib else ""
     for method in _METHODS:
-        contenders = {library: partial(_measure_start, library, method) for library in _LIBRARIES}
-        yield Cell(START_FAMILY, method, contenders, _BASELINE)
+        contenders = {library: partial(_measure_start, library, method, touched_mib) for library in _LIBRARIES}
+        yield Cell(START_FAMILY, f"{method}{suffix}", contenders, _BASELINE, {"hardy": Aim(1)})
+    warm = {
+        "hardy": partial(_measure_start, "hardy", "forkserver", touched_mib),
+        "os.fork": partial(_measure_start, "os.fork", "", touched_mib),
+    }
+    yield Cell(START_FAMILY, f"warm{suffix}", warm, "os.fork", {"hardy": Aim(1 / 3)})
+
+
+def cells() -> Iterator[Cell]:
+    """Starts by each method, in a small process and in one that uses much memory; and the import."""
+    for touched_mib in (0, _TOUCHED_MIB):
+        yield from _starts(touched_mib)
     imports = {library: partial(_measure_import, library) for library in _LIBRARIES}
-    yield Cell(IMPORT_FAMILY, "import", imports, _BASELINE)
+    yield Cell(IMPORT_FAMILY, "import", imports, _BASELINE, {"hardy": Aim(1)})

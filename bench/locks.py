@@ -1,4 +1,4 @@
-"""Acquire and release of a lock and of a semaphore: alone, and between two processes."""
+"""Acquire and release of locks and of a semaphore: alone, and between two processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from itertools import repeat
 from typing import Any
 
 import hardy
-from bench.cells import Cell
+from bench.cells import Aim, Cell
 from bench.processes import BenchError, Gate, run_roles
 
 __all__ = ["FAMILY", "cells"]
@@ -20,6 +20,7 @@ FAMILY = "Locks, acquire and release"
 _BASELINE = "multiprocessing"
 _KINDS: tuple[tuple[str, dict[str, Callable[[], Any]]], ...] = (
     ("Lock", {"hardy": hardy.Lock, _BASELINE: multiprocessing.Lock}),
+    ("RLock", {"hardy": hardy.RLock, _BASELINE: multiprocessing.RLock}),
     ("Semaphore", {"hardy": hardy.Semaphore, _BASELINE: multiprocessing.Semaphore}),
 )
 
@@ -53,4 +54,4 @@ def cells() -> Iterator[Cell]:
     for kind, makers in _KINDS:
         for name, processes in ((f"{kind}, alone", 1), (f"{kind}, two processes", 2)):
             contenders = {who: partial(_measure, make, processes) for who, make in makers.items()}
-            yield Cell(FAMILY, name, contenders, _BASELINE)
+            yield Cell(FAMILY, name, contenders, _BASELINE, {"hardy": Aim(1)})

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import islice, repeat
 from typing import Any
 
-from bench.cells import Cell, Measure
+from bench.cells import Aim, Cell, Measure
 from bench.messages import MESSAGES, Message, digest
 from bench.peers import PEERS, Channel
 from bench.peers.base import MANY
@@ -20,13 +20,12 @@ __all__ = ["FAMILY", "cells"]
 FAMILY = "One way, messages per second"
 # Large messages are sent one at a time: many of them in one call are nobody's use.
 _MANY_UP_TO_BYTES = 1024
-# Hardy over multiprocessing.Queue, as the prototype of the core had it: one at a time, many.
-_PROTOTYPE: dict[str, tuple[float, float | None]] = {
-    "int": (35, 94),
-    "100 bytes": (62, 134),
-    "small dict": (6.1, 4.4),
-    "1 MiB": (12, None),
-    "8 MiB array": (10.6, None),
+_AIMS: dict[str, dict[str, Aim]] = {
+    "int": {"hardy": Aim(50, prototype=35), "hardy, many": Aim(120, prototype=94)},
+    "100 bytes": {"hardy": Aim(70, prototype=62)},
+    "small dict": {"hardy": Aim(12, prototype=6.1)},
+    "1 MiB": {"hardy": Aim(15, prototype=12)},
+    "8 MiB array": {"hardy": Aim(20, prototype=10.6)},
 }
 
 
@@ -109,5 +108,4 @@ def _contenders(message: Message) -> Iterator[tuple[str, Measure]]:
 def cells() -> Iterator[Cell]:
     """A cell for each kind of message."""
     for message in MESSAGES:
-        one, many = _PROTOTYPE[message.name]
-        yield Cell(FAMILY, message.name, dict(_contenders(message)), StdlibQueue.name, one, many)
+        yield Cell(FAMILY, message.name, dict(_contenders(message)), StdlibQueue.name, _AIMS[message.name])

@@ -31,12 +31,13 @@ def _timed(cell: Cell, who: str, measure: Measure, count: int) -> float:
 
 def _count_for(cell: Cell, who: str, measure: Measure) -> int:
     """How many operations take about the target time; found by pilots that count for nothing else."""
+    most = cell.most or _MOST
     count = 1
     while True:
         seconds = _timed(cell, who, measure, count)
-        if seconds >= _PILOT_S or count >= _MOST:
-            return max(1, min(_MOST, round(count * _TARGET_S / seconds)))
-        count = min(_MOST, max(count * 4, round(count * _PILOT_S / max(seconds, 1e-6))))
+        if seconds >= _PILOT_S or count >= most:
+            return max(1, min(most, round(count * _TARGET_S / seconds)))
+        count = min(most, max(count * 4, round(count * _PILOT_S / max(seconds, 1e-6))))
 
 
 def measure_all(cells: Sequence[Cell], rounds: int, random_order: random.Random, say: Callable[[str], None]) -> Results:

@@ -8,11 +8,13 @@ from statistics import median
 from bench.cells import Cell
 from bench.ratios import Ratio, ratio_of
 
-__all__ = ["family_table", "peers_table", "prototype_table", "table"]
+__all__ = ["aims_table", "behind_table", "family_table", "peers_table", "table"]
 
 Rates = dict[str, list[float]]
 _HARDY = "hardy"
 _HARDY_MANY = "hardy, many"
+# What the machine can do, for comparison: not a library that one could choose instead.
+_NO_PEERS = ("os.fork", "plain C")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -52,34 +54,40 @@ def family_table(cells: Sequence[tuple[Cell, Rates]], show: Callable[[float], st
     return table(header, rows())
 
 
-def _against(ratio: Ratio, prototype: float) -> str:
-    return "reached" if ratio.middle >= prototype else "not reached"
-
-
-def prototype_table(cells: Sequence[tuple[Cell, Rates]]) -> str:
-    """Hardy's ratios beside those of the prototype of its core."""
+def aims_table(cells: Sequence[tuple[Cell, Rates]]) -> str:
+    """What was aimed at, and what was reached."""
 
     def rows() -> Iterator[Sequence[str]]:
         for cell, rates in cells:
-            for who, prototype in ((_HARDY, cell.prototype), (_HARDY_MANY, cell.prototype_many)):
-                if prototype is not None and who in rates:
-                    ratio = ratio_of(rates[who], rates[cell.baseline])
-                    name = cell.name if cell.family.startswith("One way") else f"{cell.family}, {cell.name}"
-                    name = f"{name}, many" if who == _HARDY_MANY else name
-                    yield name, str(ratio), f"{prototype:g}x", _against(ratio, prototype)
+            for who, aim in cell.aims.items():
+                ratio = ratio_of(rates[who], rates[cell.baseline])
+                prototype = "" if aim.prototype is None else f"{aim.prototype:g}x"
+                reached = "reached" if ratio.middle >= aim.ratio else "not reached"
+                yield cell.family, cell.name, who, str(ratio), f"{aim.ratio:.3g}x", reached, prototype
 
-    return table(("cell", "hardy", "prototype", ""), rows())
+    return table(("table", "cell", "who", "ratio", "aim", "", "prototype"), rows())
+
+
+def behind_table(cells: Sequence[tuple[Cell, Rates]]) -> str:
+    """The peers that hardy is not ahead of, or an empty string: behind, and undecided."""
+    rows = [
+        (cell.family, cell.name, who, str(ratio))
+        for cell, rates in cells
+        for who, ratio in _over_peers(rates)
+        if ratio.middle < 1 or ratio.undecided
+    ]
+    return table(("table", "cell", "peer", "hardy is so many times as fast"), rows) if rows else ""
+
+
+def _over_peers(rates: Rates) -> Iterator[tuple[str, Ratio]]:
+    """Hardy over each other contender: one at a time over one at a time, many over many."""
+    for who, values in rates.items():
+        if not who.startswith(_HARDY) and who not in _NO_PEERS:
+            ours = _HARDY_MANY if who.endswith(", many") else _HARDY
+            yield who, ratio_of(rates[ours], values)
 
 
 def peers_table(cells: Sequence[tuple[Cell, Rates]]) -> str:
-    """Hardy over each other contender: one at a time over one at a time, many over many."""
-
-    def rows() -> Iterator[Sequence[str]]:
-        for cell, rates in cells:
-            for who, values in rates.items():
-                if who in (_HARDY, _HARDY_MANY):
-                    continue
-                ours = _HARDY_MANY if who.endswith(", many") else _HARDY
-                yield cell.name, who, str(ratio_of(rates[ours], values))
-
-    return table(("cell", "peer", "hardy is so many times as fast"), rows())
+    """Hardy over each of its peers."""
+    rows = ((cell.name, who, str(ratio)) for cell, rates in cells for who, ratio in _over_peers(rates))
+    return table(("cell", "peer", "hardy is so many times as fast"), rows)

@@ -22,6 +22,8 @@ class Channel:
 
     name: ClassVar[str]
     has_many: ClassVar[bool] = False
+    # Whether several processes may send, and several receive, from one and the same queue.
+    serves_many: ClassVar[bool] = True
 
     def __init__(self, bound: int, object_bytes: int) -> None:
         raise NotImplementedError

@@ -11,6 +11,7 @@ from bench.peers.base import Channel
 
 class StdlibPipe(Channel):
     name = "Pipe"
+    serves_many = False
 
     def __init__(self, bound: int, object_bytes: int) -> None:
         self._reader, self._writer = multiprocessing.Pipe(duplex=False)

@@ -16,6 +16,7 @@ _numbers = count()
 
 class ZmqIpc(Channel):
     name = "pyzmq ipc"
+    serves_many = False
 
     def __init__(self, bound: int, object_bytes: int) -> None:
         # An abstract socket: nothing is left in the file system. Sockets do not survive a fork, so each
