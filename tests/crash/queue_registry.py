@@ -8,7 +8,7 @@ from typing import Protocol
 from crash import join_world as j
 from crash import queue_scenarios as q
 from crash import task_world as t
-from crash.queue_scenarios import FIRST_DEATHS, repairer
+from crash.queue_scenarios import FIRST_DEATHS, IN_TAIL, repairer
 from helpers.crew import Crew
 
 
@@ -58,10 +58,10 @@ REGISTRY: list[tuple[str, list[tuple[Scenario, tuple[int, ...]]]]] = [
     (r"ring\.put\.after_part", [(q.put_large, (1,)), (q.put_chain, (1,))]),
     (r"ring\.put\.(before|after)_hand_over", [(q.put_large, (1,)), (q.put_chain, (1,))]),
     (r"ring\.get\.after_copy", [(q.get_small, (1,)), (q.get_batch, (1, 4)), (q.woken_getter, (1,))]),
-    (r"ring\.get\.before_free_block", [(q.get_over_block, (1,)), (q.get_batch, (1, 2))]),
+    (r"ring\.get\.before_(note|free)_block", [(q.get_over_block, (1,)), (q.get_batch, (1, 2))]),
     (r"ring\.get\.(before|after)_take_in_hand", [(q.get_large, (1,)), (q.get_chain, (1,))]),
     (
-        r"ring\.wake\..*",
+        r"ring\.(wake|leave)\..*",
         [
             (q.put_small, (1,)),
             (q.put_batch, (1,)),
@@ -122,11 +122,17 @@ REGISTRY: list[tuple[str, list[tuple[Scenario, tuple[int, ...]]]]] = [
     (r"heap\.trim\..*", [(q.idle_trims, (1,))]),
     (r"heap\.sweep\..*", [(q.idle_sweeps, (1, 2)), (q.alloc_sweeps, (1,))]),
     (
-        r"guard\.dead\..*|ring\.repair\.(after_mark|done)",
+        r"ring\.repair\.head",
+        [(repairer(first), (1,)) for first in FIRST_DEATHS if first.startswith("get")]
+        + [(t.repairer_of_take, (1,)), (t.repairer_of_ack, (1,))],
+    ),
+    (r"ring\.repair\.tail", [(repairer(first), (1,)) for first in FIRST_DEATHS if first in IN_TAIL]),
+    (
+        r"guard\.dead\..*|ring\.mend\.(after_mark|done)",
         [(repairer(first), (1,)) for first in FIRST_DEATHS] + [(t.repairer_of_take, (1,)), (t.repairer_of_ack, (1,))],
     ),
     (
-        r"ring\.repair\.after_unit",
+        r"ring\.mend\.after_unit",
         [(repairer(first), (1, 2)) for first in FIRST_DEATHS if first != "put_grow"]
         + [(t.repairer_of_take, (1, 2)), (t.repairer_of_ack, (1, 2, 3))],
     ),

@@ -284,15 +284,24 @@ FIRST_DEATHS: dict[str, tuple[Scenario, str]] = {
 }
 
 
+# Those that die in the tail's guard, and in the heap's alone.
+IN_TAIL = {"put_before", "put_after", "put_alloc", "put_hand_over"}
+IN_HEAP = {"put_grow"}
+
+
 def repairer(first: str) -> Scenario:
     """The scenario in which, after that first death, the repairer dies at the failpoint."""
 
     def scenario(crew: Crew, failpoint: str) -> World:
         arrange, where = FIRST_DEATHS[first]
         world = arrange(crew, where)
-        crew.dies(touch, world.queue, failpoint=failpoint)
         # The next one has less to mend, so it dies at the first hit.
-        crew.dies(touch, world.queue, failpoint=failpoint.partition("=")[0])
+        for number, step in enumerate((failpoint, failpoint.partition("=")[0])):
+            if first in IN_HEAP:
+                # The second put clears away what the first one found.
+                crew.dies(put_each, world.queue, [30_000 + 2 * number, 30_001 + 2 * number], LARGE, failpoint=step)
+            else:
+                crew.dies(touch, world.queue, failpoint=step)
         world.resume_all()
         return world
 

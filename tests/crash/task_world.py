@@ -178,7 +178,8 @@ class TaskWorld:
             with suppress(Empty):  # idle, which is when memory is given back
                 self.queue.get(timeout=0.2)
             # A block and a table of leases stay.
-            if (look(self.queue).hands, units_in_use(self.queue)) != (0, 2):
+            view = look(self.queue)
+            if (view.dirty, view.hands, units_in_use(self.queue)) != (0, 0, 2):
                 return False
             return self.queue.segment.allocated_bytes() <= 3 * KEPT_BYTES
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 from crash.queue_registry import PREFIXES, REGISTRY, Scenario
 from helpers.crew import Crew, new_crew
-from helpers.ring_view import holder_of_guard, look, units_in_use
+from helpers.ring_view import holders_of_guards, look, units_in_use
 
 from hardy._core import runtime
 from hardy._ipc.tasks import TaskQueue  # its import declares the failpoints of all rings
@@ -64,6 +64,6 @@ def test_view_from_outside_agrees_with_the_queue() -> None:
     assert (view.leased, view.ready, view.dead) == (2, 0, 1)
     lease.ack()
     assert look(queue).leased == 1
-    assert holder_of_guard(queue) == 0
+    assert holders_of_guards(queue) == set()
     # A block, a table of leases, and the large message.
     assert units_in_use(queue) == 2 + 2

@@ -1,4 +1,4 @@
-"""What the shared memory of a queue says, read from outside: without the guard, and so mending nothing."""
+"""What the shared memory of a queue says, read from outside: without the guards, and so mending nothing."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ import os
 import struct
 from typing import Any, NamedTuple
 
-# Offsets of `struct hdy_ring` (layout_ring.h).
-GUARD = 64
-GUARD_BYTES = 40
-ACTIVE = 104
-STATES = 128
-STATE_BYTES = 64
-LIMITS = 256
-SEQUENCES = 320
-COUNTERS = 384
+# Offsets of `struct hdy_ring` (layout_ring.h): a side is its guard, what it saw of the other, its commit, its two ends.
+HEAD = 64
+TAIL = 192
+SEEN = 48
+COMMITS = 64
+ENDS = 72
+END_BYTES = 24
+PROGRESS = 320
+HEAP = 384
+COUNTERS = 424
+LIMITS = 448
+RARE = 472
+WAITS = 512
+LEASES = 704
 USERS = 8192
 TABLE = 32768
 UNIT = 65536
@@ -22,7 +27,7 @@ ARENA = 256 * UNIT
 
 
 class View(NamedTuple):
-    """The committed state and the counters."""
+    """The committed ends and the counters."""
 
     head: int
     tail: int
@@ -34,24 +39,39 @@ class View(NamedTuple):
     tail_off: int
     arenas: int
     retained: int
+    dirty: int
     hands: int
     leased: int
     ready: int
     dead: int
+    emptied: int
 
     @property
     def count(self) -> int:
         return self.tail - self.head
 
 
+def _read(queue: Any, form: str, offset: int) -> tuple[int, ...]:
+    return struct.unpack(form, os.pread(queue.segment.fd, struct.calcsize(form), offset))
+
+
+def holding_end(queue: Any, side: int) -> int:
+    """The offset of that side's committed end."""
+    (commits,) = _read(queue, "<Q", side + COMMITS)
+    return side + ENDS + (commits & 1) * END_BYTES
+
+
 def look(queue: Any) -> View:
     """The queue as it is committed now."""
-    fd = queue.segment.fd
-    active = struct.unpack("<I", os.pread(fd, 4, ACTIVE))[0] & 1
-    state = struct.unpack("<4Q4I", os.pread(fd, 48, STATES + active * STATE_BYTES))
-    counters = struct.unpack("<10I", os.pread(fd, 40, COUNTERS))
-    arenas, _hint, retained, _keep, _punched, hands, _lease_first, leased, ready, dead = counters
-    return View(*state, arenas, retained, hands, leased, ready, dead)
+    head, taken, head_unit, head_off = _read(queue, "<2Q2I", holding_end(queue, HEAD))
+    tail, put, tail_unit, tail_off = _read(queue, "<2Q2I", holding_end(queue, TAIL))
+    (commits,) = _read(queue, "<Q", HEAD + COMMITS)
+    (done,) = _read(queue, "<Q", PROGRESS + (commits & 1) * 16)
+    arenas, _hint, retained = _read(queue, "<3I", COUNTERS)
+    _ended, _closes, dirty, hands = _read(queue, "<3Ii", RARE)
+    _swept, _first, leased, ready, dead, emptied = _read(queue, "<6I", LEASES + 8)
+    ends = head, tail, put - taken, tail - done, head_unit, head_off, tail_unit, tail_off
+    return View(*ends, arenas, retained, dirty, hands, leased, ready, dead, emptied)
 
 
 def units_in_use(queue: Any) -> int:
@@ -69,7 +89,7 @@ def poke(queue: Any, offset: int, data: bytes) -> None:
     os.pwrite(queue.segment.fd, data, offset)
 
 
-def holder_of_guard(queue: Any) -> int:
-    """The thread that holds the guard, or 0. (The first word of glibc's mutex; the kernel reads it too.)"""
-    word = struct.unpack("<I", os.pread(queue.segment.fd, 4, GUARD))[0]
-    return int(word & 0x3FFFFFFF)
+def holders_of_guards(queue: Any) -> set[int]:
+    """The threads that hold a guard. (The first word of glibc's mutex; the kernel reads it too.)"""
+    words = [_read(queue, "<I", guard)[0] for guard in (HEAD, TAIL, HEAP)]
+    return {word & 0x3FFFFFFF for word in words} - {0}

@@ -14,7 +14,22 @@ from typing import Any
 import pytest
 from helpers.crew import Crew, Line, new_crew
 from helpers.procs import run_script
-from helpers.ring_view import ACTIVE, COUNTERS, STATES, TABLE, UNIT, USERS, poke
+from helpers.ring_view import (
+    COMMITS,
+    COUNTERS,
+    ENDS,
+    HEAD,
+    LEASES,
+    RARE,
+    SEEN,
+    TABLE,
+    TAIL,
+    UNIT,
+    USERS,
+    WAITS,
+    holding_end,
+    poke,
+)
 
 from hardy import AttachError, ForeignHandle, JoinableQueue, Queue, QueueCorrupt, TaskQueue
 from hardy._core import memory
@@ -113,9 +128,16 @@ def fuzz(line: Line, seed: int) -> None:
         lease = queue.take()
         lease.nack()
     places = {
-        "state": (STATES, 128),
-        "active": (ACTIVE, 24),
-        "counters": (COUNTERS, 48),
+        "head": (HEAD + ENDS, 48),
+        "tail": (TAIL + ENDS, 48),
+        "head commits": (HEAD + COMMITS, 8),
+        "tail commits": (TAIL + COMMITS, 8),
+        "head sees": (HEAD + SEEN, 16),
+        "tail sees": (TAIL + SEEN, 16),
+        "counters": (COUNTERS, 20),
+        "rare": (RARE, 20),
+        "waits": (WAITS, 3 * 64),
+        "leases": (LEASES, 32),
         "table": (TABLE + 16, 16 * 24),
         "users": (USERS, 64),
         "block": (UNIT, 64 + 600),
@@ -166,8 +188,7 @@ def test_corrupt_head_record_is_told_as_such() -> None:
     """QueueCorrupt says what has happened."""
     queue: Queue[int] = Queue()
     queue.put(1)
-    poke(queue, STATES + 36, struct.pack("<I", 70_000))
-    poke(queue, STATES + 64 + 36, struct.pack("<I", 70_000))
+    poke(queue, holding_end(queue, HEAD) + 20, struct.pack("<I", 70_000))
 
     with pytest.raises(QueueCorrupt, match="corrupt"):
         queue.get()

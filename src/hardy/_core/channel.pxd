@@ -7,6 +7,8 @@ cdef class Channel(Ring):
     cdef int _push(self, hdy_message *m, int count, int *done, bint block, long long deadline) except -2
     cdef int _push_large(self, hdy_message *m, bint block, long long deadline) except -2
     cdef int _wait_space(self, unsigned long long size, bint block, long long deadline) except -2
+    cdef void _spin(self, int what) noexcept
+    cdef bint _usable(self, unsigned int flag) noexcept
     cdef int _writable(self, unsigned long long size, bint block, long long deadline) except -1
     cdef int _put_encoded(self, encoding *e, bint block, long long deadline) except -1
     cdef int _flush(self, Batch batch, long long deadline) except -1

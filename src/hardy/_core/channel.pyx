@@ -2,7 +2,7 @@
 cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.errno cimport EAGAIN, EMSGSIZE
+from libc.errno cimport EAGAIN, EBUSY, EMSGSIZE
 from queue import Empty, Full
 
 from hardy._core cimport runtime
@@ -21,12 +21,25 @@ _declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
 
+cdef extern from "spin.h":
+    unsigned long long hdy_puts_here
+    bint hdy_spin_pays(hdy_queue *, int) noexcept nogil
+    void hdy_spin(hdy_queue *, int, bint) noexcept nogil
+
 cdef Py_ssize_t _wanted(object max_items) except -1:
     if not isinstance(max_items, int) or isinstance(max_items, bool):
         raise TypeError(f"max_items must be an int, not {type(max_items).__name__}")
     if max_items < 1:
         raise ValueError(f"max_items must be at least 1, not {max_items}")
     return min(max_items, PY_SSIZE_T_MAX)
+
+
+cdef inline void _address(hdy_message *m, encoding *e) noexcept:
+    m.kind = e.kind
+    m.size = e.size
+    m.parts = e.parts
+    m.nparts = e.nparts
+    m.unit = 0
 
 
 @cython.auto_pickle(False)  # how a queue travels is said above the core
@@ -38,34 +51,54 @@ cdef class Channel(Ring):
     cdef int _push(self, hdy_message *m, int count, int *done, bint block, long long deadline) except -2:
         # Puts at least one of the messages; 0, or -1: the queue stayed full.
         cdef int rc, turn = 0
-        cdef unsigned int seen = 0, deaths
-        cdef long long patience = self._patience(block, deadline)
+        cdef unsigned int seen = 0, deaths = 0
+        cdef bint asks = False
         while True:
-            deaths = count_deaths()
-            if self._enter(patience):
+            if asks:
+                deaths = count_deaths()
+            if self._enter(&self.q.ring.tail, block, deadline):
                 return -1
             rc = hdy_ring_put(&self.q, m, count, done)
-            if rc == -EAGAIN and block:
+            if rc == -EAGAIN and asks:
                 seen = hdy_ask(&self.q, HDY_SPACE)
-            hdy_leave(&self.q)
+                rc = hdy_ring_put(&self.q, m, count, done)
+            hdy_leave_tail(&self.q)
             if rc == 0:
                 return 0
+            if rc == -EBUSY:
+                if self._await_heap(block, deadline):
+                    return -1
+                continue
             if rc != -EAGAIN:
                 check_rc(rc)
             if not block or hdy_now_ns() >= deadline:
                 return -1
-            self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, turn)
-            turn += 1
+            if asks:
+                self._sleep(HDY_SPACE, seen, deaths, deadline, turn)
+                turn += 1
+            else:
+                asks = True
+                self._spin(HDY_SPACE)
+
+    cdef void _spin(self, int what) noexcept:
+        # Before the first sleep of a call.
+        global hdy_puts_here
+        cdef bint gather = what == HDY_SPACE or self.q.puts == hdy_puts_here
+        self.q.puts = hdy_puts_here
+        if hdy_spin_pays(&self.q, what):
+            with nogil:
+                hdy_spin(&self.q, what, gather)
 
     cdef int _push_large(self, hdy_message *m, bint block, long long deadline) except -2:
         # As _push, for one message that goes through extents.
         cdef int rc = 0, done = 0, full
         if self._wait_space(m.size, block, deadline):
             return -1
-        if self._enter(self._patience(block, deadline)):
-            return -1
+        while hdy_heap_try(&self.q):
+            if self._await_heap(block, deadline):
+                return -1
         m.unit = hdy_chain_alloc(&self.q, m.size, &rc)
-        hdy_leave(&self.q)
+        hdy_heap_leave(&self.q)
         if not m.unit:
             check_rc(rc)
         try:
@@ -87,31 +120,46 @@ cdef class Channel(Ring):
         # Before memory is taken for a large message: 0: there is room now; -1: it stayed full.
         cdef int full, turn = 0
         cdef unsigned int seen = 0, deaths
+        cdef hdy_side *tail = &self.q.ring.tail
         while True:
             deaths = count_deaths()
-            if self._enter(self._patience(block, deadline)):
+            if self._enter(tail, block, deadline):
                 return -1
-            full = hdy_is_full(self.q.ring, hdy_current(self.q.ring), size)
-            if full:
+            full = hdy_is_full(&self.q, hdy_current(tail), size)
+            if full and block:
                 seen = hdy_ask(&self.q, HDY_SPACE)
-            hdy_leave(&self.q)
+                full = hdy_is_full(&self.q, hdy_current(tail), size)
+            hdy_leave_tail(&self.q)
             if not full:
                 return 0
             if not block or hdy_now_ns() >= deadline:
                 return -1
-            self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, turn)
+            self._sleep(HDY_SPACE, seen, deaths, deadline, turn)
             turn += 1
+
+    cdef bint _usable(self, unsigned int flag) noexcept:
+        # Whether an operation may begin at once: nothing has to be said, noted or cleared away before.
+        return (
+            self.q.ring != NULL
+            and not self.closed
+            and self.q.ring.head_of_segment.pidns == hdy_rt.pidns
+            and (not flag or (self.q.forks == hdy_rt.forks and self.q.user_flags & flag))
+            and not self._has_chores()
+        )
 
     cdef int _writable(self, unsigned long long size, bint block, long long deadline) except -1:
         # Checks that hold before anything is written. Full: the guard was not to be had in time.
+        if self._usable(HDY_USER_PUT) and (size <= self.q.ring.maxbytes or not self.q.ring.maxbytes):
+            return 0
         if self.closed:
             raise Closed(f"{self!r} is closed in this process; put before close()")
         self.segment.check()
         if self.q.ring.maxbytes and size > self.q.ring.maxbytes:
             raise ValueError(f"a message of {size} bytes never fits a queue with maxbytes={self.q.ring.maxbytes}; "
                              "nothing was put")
+        self._do_chores()
         if self.q.forks != hdy_rt.forks or not self.q.user_flags & HDY_USER_PUT:
-            if self._note(HDY_USER_PUT, self._patience(block, deadline)):
+            if self._note(HDY_USER_PUT, block, deadline):
                 raise Full
         return 0
 
@@ -130,23 +178,27 @@ cdef class Channel(Ring):
             MemoryError: there is no memory for it. Nothing was put.
             ValueError: the message is larger than `maxbytes`.
         """
+        global hdy_puts_here
         cdef encoding e
-        cdef bint wait = block
+        cdef hdy_message m
+        cdef bint wait
         cdef long long deadline = HDY_FOREVER
+        _keep = encode(obj, &e, self._dumps)
+        if timeout is None and self._usable(HDY_USER_PUT) and e.size <= self._most_at_once:
+            _address(&m, &e)
+            if hdy_put_now(&self.q, &m) == 0:
+                hdy_puts_here += 1
+                return
+        wait = block
         if timeout is not None and wait:
             deadline = deadline_ns(timeout)
-        _keep = encode(obj, &e, self._dumps)
         self._writable(e.size, wait, deadline)
         self._put_encoded(&e, wait, deadline)
 
     cdef int _put_encoded(self, encoding *e, bint block, long long deadline) except -1:
         cdef hdy_message m
         cdef int done = 0, full
-        m.kind = e.kind
-        m.size = e.size
-        m.parts = e.parts
-        m.nparts = e.nparts
-        m.unit = 0
+        _address(&m, e)
         if e.size <= HDY_INLINE_MAX:
             full = self._push(&m, 1, &done, block, deadline)
         else:
@@ -223,18 +275,22 @@ cdef class Channel(Ring):
     ) except -2:
         # 0; -1: empty; 1: a large message of got.size bytes waits, make room and come again.
         cdef int rc, turn = 0
-        cdef unsigned int seen = 0, deaths
-        cdef bint asks, waiting = False
-        cdef long long patience = self._patience(block, deadline)
+        cdef unsigned int seen = 0, deaths = 0
+        cdef bint asks = False, waiting = False, ends
+        cdef hdy_side *head = &self.q.ring.head
+        if self._has_chores():
+            self._do_chores()
         try:
             while True:
-                deaths = count_deaths()
-                if self._enter(patience):
+                if asks:
+                    deaths = count_deaths()
+                if self._enter(head, block, deadline):
                     return -1
                 rc = hdy_ring_get(&self.q, got, count, room, done)
-                if rc == -EAGAIN and block:
+                if rc == -EAGAIN and asks:
                     seen = hdy_ask(&self.q, HDY_ITEMS)
-                hdy_leave(&self.q)
+                    rc = hdy_ring_get(&self.q, got, count, room, done)
+                hdy_leave(&self.q, head)
                 if rc == 0:
                     return 0
                 if rc == -EMSGSIZE:
@@ -243,9 +299,13 @@ cdef class Channel(Ring):
                     check_rc(rc)
                 if not block or hdy_now_ns() >= deadline:
                     return -1
-                # A loop also ends without a close; it asks when it was woken in vain, which a death does.
-                asks = self.q.ring.closes or (who == HDY_ENDED_FOR_LOOPS and turn)
-                self._await_items(asks, &waiting, who, seen, deaths, deadline, turn)
+                if not asks:
+                    asks = True
+                    self._spin(HDY_ITEMS)
+                    continue
+                # A loop also ends without a close; it looks when it was woken in vain, which a death does.
+                ends = self.q.ring.closes or (who == HDY_ENDED_FOR_LOOPS and turn)
+                self._await_items(ends, &waiting, who, seen, deaths, deadline, turn)
                 turn += 1
         finally:
             if waiting:
@@ -271,8 +331,16 @@ cdef class Channel(Ring):
             Closed: this process has closed the queue; or it is empty and nobody is left who could put.
             CannotUnpickle: what was taken cannot be rebuilt here; the error names the sender. The queue goes on.
         """
-        cdef bint wait = block
+        cdef char[HDY_INLINE_MAX] small
+        cdef hdy_got got
+        cdef bint wait
         cdef long long deadline = HDY_FOREVER
+        if timeout is None and self._usable(0):
+            got.small = small
+            got.room = 0
+            if hdy_get_now(&self.q, &got) == 0:
+                return self._decoded(got.kind, got.pid, small, got.size, None)
+        wait = block
         if timeout is not None and wait:
             deadline = deadline_ns(timeout)
         return self._receive(wait, deadline, HDY_ENDED_FOR_ALL)

@@ -1,9 +1,12 @@
-/* Units of a queue's file: extents taken and given back, under the queue's guard.
+/* Units of a queue's file: extents taken and given back, under the heap's guard.
  *
  * States of an extent: free -> in a process's hand (owner = its identity) -> the queue's (owner = 0,
  * reached from a record or a lease slot) -> in the hand of who takes it -> free. After a death:
  *  - in the dead process's hand: freed by the next `hdy_heap_sweep`;
- *  - the queue's and not reached (death between two stores): freed by the repair's mark and sweep.
+ *  - the queue's and not reached (death between two stores): freed by the next `hdy_ring_mend`.
+ *
+ * The guard is a third one, for extents come and go from both sides, and from neither. It may be taken inside a
+ * side's guard, and is then only tried (hdy_heap_try): the wait for a holder that is stopped is outside of all.
  */
 #ifndef HDY_HEAP_H
 #define HDY_HEAP_H
@@ -20,12 +23,13 @@ typedef struct {
     hdy_ring *ring; /* = arena[0] */
     char **arena;   /* HDY_MAX_ARENAS pointers, mapped on demand, never unmapped before the queue */
     int fd;
-    /* Of items, space, done, by HDY_ITEMS..: */
-    uint64_t wake[3];  /* sleepers to wake when the guard is left */
-    uint32_t quiet[3]; /* asks when a wake-up last found nobody asleep any more; 0: none */
+    uint64_t wake[3];  /* by HDY_ITEMS..: sleepers to wake when the guard is left */
     uint32_t forks;    /* hdy_rt->forks when `user` and `user_flags` were written */
     uint32_t user;     /* index + 1 of this process's entry; 0: none yet */
     uint32_t user_flags;
+    int luck[2];       /* see spin.h, by HDY_ITEMS, HDY_SPACE; */
+    uint64_t puts;     /* and hdy_puts_here when a reader last waited */
+    uint64_t looked[2]; /* `commits` of the tail (HDY_ITEMS), of the head (HDY_SPACE) at the last look from the other */
 } hdy_queue;
 
 /* The address of an arena, mapped if it was not; NULL when it cannot be (errno tells). Any thread,
@@ -97,7 +101,7 @@ static inline hdy_unit *hdy_entry(hdy_queue *q, uint32_t unit)
  * overwritten: it takes the rest, so that no walk leaves the table or goes round. */
 static inline uint32_t hdy_span(const hdy_unit *t, uint32_t i)
 {
-    uint32_t n = t[i].n & ~HDY_MARK;
+    uint32_t n = t[i].n;
     if (n == 0)
         return 1;
     return n > HDY_ARENA_UNITS - i ? HDY_ARENA_UNITS - i : n;
@@ -125,12 +129,12 @@ static inline void hdy_heap_release(hdy_queue *q, hdy_unit *e, uint32_t unit, in
         r->hint = unit / HDY_ARENA_UNITS;
 }
 
-/* Frees a small extent, in the guard: its pages stay for the next messages, up to a bound. */
+/* Frees an extent, in the heap's guard: its pages stay for the next messages, up to a bound. */
 static inline void hdy_heap_free(hdy_queue *q, uint32_t unit)
 {
     hdy_unit *e = hdy_entry(q, unit);
     if (!e || e->n == 0 || e->n > HDY_ARENA_UNITS - unit % HDY_ARENA_UNITS)
-        return; /* unreached, so the next repair frees it; or overwritten */
+        return; /* overwritten */
     int resident = q->ring->retained + e->n <= q->ring->keep;
     if (!resident) {
         hdy_punch(q, unit, e->n);
@@ -156,13 +160,18 @@ static inline uint32_t hdy_heap_fit(hdy_unit *t, uint32_t want)
     return 0;
 }
 
-/* Frees what dead processes had in hand; returns how many extents. In the guard. */
+static inline void hdy_heap_count_hands(hdy_ring *r, int32_t change)
+{
+    __atomic_fetch_add(&r->hands, change, __ATOMIC_RELAXED);
+}
+
+/* Frees what dead processes had in hand; returns how many extents. In the heap's guard. */
 static inline uint32_t hdy_heap_sweep(hdy_queue *q)
 {
     hdy_ring *r = q->ring;
     uint32_t freed = 0;
     uint64_t known_alive = hdy_self();
-    for (uint32_t a = 0; r->hands && a < r->arenas; a++) {
+    for (uint32_t a = 0; hdy_load_relaxed(&r->hands) > 0 && a < r->arenas; a++) {
         char *arena = hdy_arena(q, a);
         if (!arena)
             return freed;
@@ -178,14 +187,14 @@ static inline uint32_t hdy_heap_sweep(hdy_queue *q)
             HDY_FAILPOINT("heap.sweep.before_free");
             hdy_heap_free(q, a * HDY_ARENA_UNITS + i);
             HDY_FAILPOINT("heap.sweep.after_free");
-            r->hands -= r->hands > 0;
+            hdy_heap_count_hands(r, -1);
             freed++;
         }
     }
     return freed;
 }
 
-/* Takes `want` (1 to HDY_EXTENT_UNITS) units in a row; in the guard.
+/* Takes `want` (1 to HDY_EXTENT_UNITS) units in a row; in the heap's guard.
  * Returns the first unit, or 0 with *error set (-ENOMEM, -ENOSPC, -EFBIG) and nothing changed. */
 static inline uint32_t hdy_heap_alloc(hdy_queue *q, uint32_t want, uint64_t owner, int *error)
 {
@@ -203,7 +212,7 @@ again:
             r->hint = a + 1;
     }
     if (!i) {
-        if (!swept && r->hands) {
+        if (!swept && hdy_load_relaxed(&r->hands) > 0) {
             swept = 1;
             if (hdy_heap_sweep(q))
                 goto again;
@@ -232,7 +241,7 @@ again:
     hdy_store(&e->n, want);
     HDY_FAILPOINT("heap.alloc.after_commit");
     /* Only now: a free unit that lost HDY_RESIDENT would keep its pages, and nobody would know. Until
-     * here the extent counts as the queue's and unreached, which the repair frees. */
+     * here the extent counts as the queue's and unreached, which hdy_ring_mend frees. */
     uint32_t fresh = want;
     for (uint32_t k = 0; k < want; k++)
         if (e[k].owner == HDY_RESIDENT) {
@@ -246,15 +255,43 @@ again:
     }
     e->owner = owner;
     if (owner)
-        r->hands++;
+        hdy_heap_count_hands(r, 1);
     return a * HDY_ARENA_UNITS + i;
 fail:
     *error = errno ? -errno : -ENOMEM;
     return 0;
 }
 
-/* Gives back the pages of free units above the bound; at most `most` units. In the guard, by a
- * process that found the queue idle. */
+/* After a death in the heap's guard: what it left is found by hdy_ring_mend. */
+static void hdy_heap_repair(void *object)
+{
+    hdy_store(&((hdy_queue *)object)->ring->dirty, 1);
+}
+
+/* The heap's guard: 0, or -EBUSY. Also inside a side's guard. */
+static inline int hdy_heap_try(hdy_queue *q)
+{
+    return hdy_guard_try(&q->ring->heap, hdy_heap_repair, q);
+}
+
+static inline void hdy_heap_leave(hdy_queue *q)
+{
+    hdy_guard_unlock(&q->ring->heap);
+}
+
+/* One unit for the queue, inside a side's guard; 0 with *error, also -EBUSY: nothing was changed, wait for the
+ * heap's guard outside and come again. */
+static inline uint32_t hdy_heap_take_unit(hdy_queue *q, int *error)
+{
+    if ((*error = hdy_heap_try(q)))
+        return 0;
+    uint32_t unit = hdy_heap_alloc(q, 1, 0, error);
+    hdy_heap_leave(q);
+    return unit;
+}
+
+/* Gives back the pages of free units above the bound; at most `most` units. In the heap's guard, by
+ * a process that found the queue idle. */
 static inline void hdy_heap_trim(hdy_queue *q, uint32_t most)
 {
     hdy_ring *r = q->ring;
@@ -302,8 +339,7 @@ static inline int hdy_chain_copy(hdy_queue *q, uint32_t unit, uint64_t skip, cha
         char *p = hdy_unit_at(q, unit);
         if (!e || !p)
             return hdy_unit_error(q, unit);
-        /* A repair may hold a leased extent marked just now. */
-        uint32_t units = hdy_load(&e->n) & ~HDY_MARK;
+        uint32_t units = hdy_load(&e->n);
         if (units == 0 || units > HDY_ARENA_UNITS - unit % HDY_ARENA_UNITS)
             return -EUCLEAN;
         uint64_t room = (uint64_t)units * HDY_UNIT_BYTES;
@@ -333,7 +369,7 @@ static inline int hdy_chain_check(hdy_queue *q, uint32_t unit, uint64_t size)
         hdy_unit *e = hdy_entry(q, unit);
         if (!e)
             return hdy_unit_error(q, unit);
-        uint32_t n = hdy_load(&e->n) & ~HDY_MARK;
+        uint32_t n = hdy_load(&e->n);
         if (n == 0 || n > left || unit % HDY_ARENA_UNITS + n > HDY_ARENA_UNITS)
             return -EUCLEAN;
         left -= n;
@@ -342,16 +378,15 @@ static inline int hdy_chain_check(hdy_queue *q, uint32_t unit, uint64_t size)
     return left ? -EUCLEAN : 0;
 }
 
-/* Sets the owner of every extent of a checked chain; in the guard. */
+/* Sets the owner of every extent of a checked chain: the queue's become this process's, or the other way; in the
+ * guard of the side at which the message goes in or out. */
 static inline void hdy_chain_own(hdy_queue *q, uint32_t unit, uint64_t owner)
 {
     hdy_ring *r = q->ring;
     while (unit) {
         hdy_unit *e = hdy_entry(q, unit);
-        if (owner && !e->owner)
-            r->hands++;
-        else if (!owner && e->owner)
-            r->hands -= r->hands > 0;
+        if (!owner != !e->owner)
+            hdy_heap_count_hands(r, owner ? 1 : -1);
         hdy_store(&e->owner, owner);
         unit = e->next;
     }
@@ -382,7 +417,7 @@ static inline uint32_t hdy_chain_units(hdy_queue *q, uint32_t unit)
     return n;
 }
 
-/* Frees a chain in this process's hand; in the guard. `resident`: its pages stay. */
+/* Frees a chain in this process's hand; in the heap's guard. `resident`: its pages stay. */
 static inline void hdy_chain_free(hdy_queue *q, uint32_t unit, int resident)
 {
     hdy_ring *r = q->ring;
@@ -391,13 +426,13 @@ static inline void hdy_chain_free(hdy_queue *q, uint32_t unit, int resident)
         if (!e || e->n == 0 || e->n > HDY_ARENA_UNITS - unit % HDY_ARENA_UNITS)
             return;
         uint32_t next = e->next;
-        r->hands -= r->hands > 0;
+        hdy_heap_count_hands(r, -1);
         hdy_heap_release(q, e, unit, resident);
         unit = next;
     }
 }
 
-/* Takes extents for `size` bytes into this process's hand; in the guard. As hdy_heap_alloc. */
+/* Takes extents for `size` bytes into this process's hand; in the heap's guard. As hdy_heap_alloc. */
 static inline uint32_t hdy_chain_alloc(hdy_queue *q, uint64_t size, int *error)
 {
     uint64_t units = (size + HDY_UNIT_BYTES - 1) / HDY_UNIT_BYTES;

@@ -20,9 +20,9 @@ cdef class JoinableRing(Channel):
 
     def _task_done(self):
         self.segment.check()
-        self._enter_surely()
+        self._enter_head()
         cdef int rc = hdy_ring_task_done(&self.q)
-        hdy_leave(&self.q)
+        hdy_leave(&self.q, &self.q.ring.head)
         if rc == -ERANGE:
             raise ValueError("task_done() called too many times")
 
@@ -42,18 +42,18 @@ cdef class JoinableRing(Channel):
         self.segment.check()
         while True:
             deaths = count_deaths()
-            if self._enter(deadline):
+            if self._enter(&r.head, True, deadline):
                 return False
-            over = hdy_current(r).unfinished == 0
-            if not over and turn and hdy_count(hdy_current(r)) == 0:
+            over = hdy_unfinished(r) == 0
+            if not over and turn and hdy_unread(r) == 0:
                 lost = hdy_ring_write_off(&self.q, &identity)
             seen = hdy_ask(&self.q, HDY_DONE)
-            hdy_leave(&self.q)
+            hdy_leave(&self.q, &r.head)
             if lost:
                 return (identity, lost)
             if over:
                 return None
             if hdy_now_ns() >= deadline:
                 return False
-            self._sleep(&r.done_seq, seen, deaths, deadline, turn)
+            self._sleep(HDY_DONE, seen, deaths, deadline, turn)
             turn += 1

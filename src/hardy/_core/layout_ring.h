@@ -10,10 +10,14 @@
  * filled from its start. Larger ones are written to extents outside the guard; their record holds
  * only the place. A steady queue goes round in a few blocks, so it stays in the cache.
  *
- * Guard: every field below without another word is read and written under `guard`.
- * Commit: `state` exists twice. An operation copies the active one, changes the copy and memory that
- * the active one does not reach, and then flips `active`: that store is the operation. A death
- * before it leaves the queue as it was; what it had allocated is found by `hdy_ring_repair`.
+ * Two sides: getters work at the head, putters at the tail. Each has a guard, a committed end and a
+ * commit of its own, on cache lines that the other side only reads, and seldom (see `seen_seq`).
+ *
+ * Guards: every field below names its own. Whoever needs several takes them in the order head, tail,
+ * heap. `atomic` is a field that is changed by read-modify-write, with or without a guard.
+ * Commit: an `end` exists twice. An operation copies the one that holds, changes the copy and memory
+ * that no end reaches, and then counts `commits` up: that store is the operation. A death before it
+ * leaves the queue as it was; what it had allocated is found by `hdy_ring_mend`.
  */
 #ifndef HDY_LAYOUT_RING_H
 #define HDY_LAYOUT_RING_H
@@ -41,12 +45,11 @@
 typedef struct {
     uint64_t owner; /* allocated: 0 = the queue, else the identity of the process whose hand it is in;
                        free: HDY_RESIDENT when the unit still has its pages */
-    uint32_t n;     /* units of the extent that starts here (bit 31: marked, only inside a repair) */
+    uint32_t n;     /* units of the extent that starts here */
     uint32_t next;  /* next extent of a message that needs several (0: last) */
 } hdy_unit;
 #define HDY_RESIDENT 1ull
 #define HDY_ABANDONED 2ull /* allocated: in nobody's hand, as if its owner had died */
-#define HDY_MARK 0x80000000u
 _Static_assert(sizeof(hdy_unit) == 16, "the unit table has 4 KiB");
 
 /* The start of a block. */
@@ -70,21 +73,21 @@ typedef struct {
     uint32_t reserved;
 } hdy_large;
 
-/* A process that used the queue. Entries of the dead are used again. */
+/* A process that used the queue. Entries of the dead are used again. Guard: head. */
 typedef struct {
     uint64_t identity;
     uint32_t flags;     /* HDY_USER_* */
     uint32_t waiting;   /* its threads that wait in get now (too high after a kill: the dead do not count) */
     int32_t unfinished; /* JoinableQueue: items got less task_done calls ... */
-    uint32_t stamp;     /* ... up to the state with this stamp; one 8-byte store writes both */
+    uint32_t stamp;     /* ... up to the progress with this stamp; one 8-byte store writes both */
     uint64_t reserved;
 } hdy_user;
 _Static_assert(sizeof(hdy_user) == 32, "users tile cache lines");
 enum { HDY_USER_PUT = 1, HDY_USER_CLOSED = 2, HDY_USER_SOLE_THREAD = 4 };
 _Static_assert(HDY_USERS_OFFSET + HDY_USERS * sizeof(hdy_user) <= HDY_TABLE_OFFSET, "users fit");
 
-/* One leased message. Live while state != FREE and seq < head_seq of the committed state: a take
- * fills the slot first and commits by moving the head past the message. */
+/* One leased message. Live while state != FREE and seq < seq of the committed head: a take
+ * fills the slot first and commits by moving the head past the message. Guard: head. */
 typedef struct {
     uint64_t owner; /* identity of the holder while LEASED */
     uint64_t seq;   /* sequence number of the message */
@@ -100,74 +103,87 @@ enum { HDY_SLOT_FREE = 0, HDY_SLOT_LEASED = 1, HDY_SLOT_READY = 2, HDY_SLOT_DEAD
 #define HDY_SLOTS_IN_UNIT (HDY_UNIT_BYTES / (uint32_t)sizeof(hdy_held) - 1)
 _Static_assert(sizeof(hdy_held) == 512, "slots tile a unit");
 
-/* What an operation replaces as a whole. */
+/* One end of the queue: what an operation there replaces as a whole. */
 typedef struct {
-    uint64_t head_seq; /* messages ever taken */
-    uint64_t tail_seq; /* messages ever put */
-    uint64_t bytes;    /* payload bytes in the queue */
-    uint64_t unfinished; /* JoinableQueue: put and not task_done */
-    uint32_t head_unit, head_off; /* next record to take */
-    uint32_t tail_unit, tail_off; /* where the next record goes */
-    /* JoinableQueue: `delta` is added to the unfinished of user `actor` - 1 by whoever finds its
-       stamp older than this one: the actor after its commit, or the repair after its death. */
+    uint64_t seq;   /* messages ever taken (head), ever put (tail) */
+    uint64_t bytes; /* and their payload bytes */
+    uint32_t unit, off; /* next record to take; where the next record goes */
+} hdy_end;
+
+typedef struct {
+    hdy_guard guard HDY_ALIGNED;
+    /* Guard: this side's. The other end as somebody of this side last saw it: never ahead of it, so that what
+     * it says is there (messages, room) is there. The other side's lines are read only when it says "nothing". */
+    uint64_t seen_seq, seen_bytes;
+    uint64_t commits HDY_ALIGNED; /* the commit: its lowest bit says which end holds */
+    hdy_end end[2];
+} hdy_side;
+_Static_assert(sizeof(hdy_side) == 2 * HDY_CACHE_LINE, "guard and view | commit and ends");
+
+/* JoinableQueue: the rest of what an operation at the head replaces; the head's commit is its own. */
+typedef struct {
+    uint64_t done; /* messages ever done with; put less done is what is unfinished */
+    /* `delta` is added to the unfinished of user `actor` - 1 by whoever finds its stamp older than
+       this one: the actor after its commit, or the repair after its death. */
     uint32_t stamp;
     uint16_t actor; /* 0: nobody's */
     int16_t delta;
-} HDY_ALIGNED hdy_state;
-_Static_assert(sizeof(hdy_state) == HDY_CACHE_LINE, "a state is one cache line");
+} hdy_progress;
 
-/* Who asked to be woken, see hdy_ask and hdy_wake. Both only grow. */
+/* For what one waits: until there are items (asked at the head), space (at the tail), until all that was put is
+ * done with (at the head). A line each, which is written only when somebody waits. See hdy_ask and hdy_notify. */
+enum { HDY_ITEMS = 0, HDY_SPACE = 1, HDY_DONE = 2 };
 typedef struct {
-    uint32_t asks;     /* how often somebody was about to sleep */
-    uint32_t answered; /* as asks was when a wake-up found nobody asleep any more */
-} hdy_asks;
+    uint32_t asks HDY_ALIGNED; /* atomic: how often somebody was about to sleep */
+    uint32_t answered; /* as asks was when a wake-up found nobody asleep any more; any waker's plain store */
+    uint32_t word;     /* atomic: the futex word, counts wake-ups */
+} hdy_wait;
 
 /* For whom the stream has ended; each includes those before it (see `_ipc.stream`). */
 enum { HDY_ENDED_FOR_LOOPS = 1, HDY_ENDED_FOR_TAKES = 2, HDY_ENDED_FOR_ALL = 3 };
 
 typedef struct {
-    hdy_head head;
+    hdy_head head_of_segment;
 
-    /* line 1: all that an operation needs besides the state */
-    hdy_guard guard HDY_ALIGNED;
-    uint32_t active; /* the commit: which state holds */
-    /* Waiters ask and wakers answer: somebody sleeps, or is about to, while asks != answered. */
-    hdy_asks items; /* until there are items */
-    hdy_asks space; /* until there is space */
-    uint32_t closes; /* how many processes closed their handle */
+    /* lines 1 to 4 */
+    hdy_side head;
+    hdy_side tail;
 
-    /* lines 2, 3 */
-    hdy_state state[2];
+    /* line 5: as head.end */
+    hdy_progress progress[2] HDY_ALIGNED;
 
-    /* line 4: written once, before anyone else can see the queue; but for `ended` */
-    uint64_t maxsize HDY_ALIGNED; /* 0: no bound */
-    uint64_t maxbytes;            /* 0: no bound */
-    uint32_t max_deliveries;      /* 0: no bound */
-    uint32_t joinable;
-    uint32_t ended; /* guard: HDY_ENDED_*: a reader found that nobody can put; a put takes it back */
-
-    /* line 5: futex words, changed under the guard */
-    uint32_t items_seq HDY_ALIGNED;
-    uint32_t space_seq;
-    uint32_t done_seq;
-    hdy_asks done; /* until all that was put is done with */
-
-    /* line 6: hints and counters that a repair counts anew */
-    uint32_t arenas HDY_ALIGNED; /* of the file; only grows */
+    /* line 6: the heap; all but `arenas` are hints and counters that are counted anew after a death. Guard: heap */
+    hdy_guard heap HDY_ALIGNED;
+    uint32_t arenas;   /* of the file; only grows */
     uint32_t hint;     /* no arena before this one has a free unit */
     uint32_t retained; /* free units that keep their pages, */
     uint32_t keep;     /* and how many may: grows while what was given back is wanted again at once */
     uint32_t punched;  /* units given back and not yet wanted again */
-    uint32_t hands;    /* extents in some process's hand */
+
+    /* the next line: written once, before anyone else can see the queue, ... */
+    uint64_t maxsize HDY_ALIGNED; /* 0: no bound */
+    uint64_t maxbytes;            /* 0: no bound */
+    uint32_t max_deliveries;      /* 0: no bound */
+    uint32_t joinable;
+    /* ... and what is seldom written */
+    uint32_t ended;  /* guard: head; a put takes it back: HDY_ENDED_*: a reader found that nobody can put */
+    uint32_t closes; /* guard: head; how many processes closed their handle */
+    uint32_t dirty;  /* somebody died in a guard: there may be memory that nothing reaches (see repair.h) */
+    int32_t hands;   /* atomic: extents in some process's hand; counted anew with `retained` */
+    uint32_t hands_deaths; /* deaths that the program had counted when what the dead had in hand was last looked for */
+
+    hdy_wait waits[3];
+
+    /* the last line. Guard: head; the counters are counted anew after a death in it */
+    uint64_t swept_ns HDY_ALIGNED; /* when dead lease holders were last looked for, */
+    uint32_t swept_deaths;         /* and how many deaths the program had counted then */
     uint32_t lease_first; /* first unit of the lease tables, chained by unit.next; only grows */
-    uint32_t leased;   /* slots LEASED, READY, DEAD */
+    uint32_t leased;      /* slots LEASED, READY, DEAD */
     uint32_t ready;
     uint32_t dead;
-    uint64_t swept_ns;     /* when dead lease holders were last looked for, */
-    uint32_t swept_deaths; /* and how many deaths the program had counted then; */
-    uint32_t hands_deaths; /* likewise, when what the dead had in hand was last looked for */
+    uint32_t emptied; /* blocks that were read to the end and are to be freed, chained by unit.next */
 } hdy_ring;
-_Static_assert(offsetof(hdy_ring, state) == 2 * HDY_CACHE_LINE, "guard, commit and asks share a line");
+_Static_assert(offsetof(hdy_ring, head) == HDY_CACHE_LINE, "the sides follow the segment's head");
 _Static_assert(sizeof(hdy_ring) <= HDY_USERS_OFFSET, "the header fits");
 
 #endif

@@ -7,9 +7,10 @@
  *                              nack, or  v  | take
  *                    death of the holder READY        READY --> DEAD: max_deliveries reached
  *
- * A slot filled by a take that died before its commit has seq >= head_seq and counts as FREE.
- * Death after an ack's store: the payload's extents are the queue's and not reached: the repair
- * frees them. Counters (leased, ready, dead) are hints that the repair counts anew.
+ * A slot filled by a take that died before its commit has seq >= the head's and counts as FREE.
+ * Death after an ack's store: the payload's extents are the queue's and not reached: hdy_ring_mend
+ * frees them. Counters (leased, ready, dead) are what the repair of the head's guard counts anew.
+ * All of it is done in the head's guard.
  */
 #ifndef HDY_LEASE_H
 #define HDY_LEASE_H
@@ -34,9 +35,10 @@ static inline hdy_held *hdy_slot_at(hdy_queue *q, uint32_t unit, uint32_t index)
     return p ? (hdy_held *)p + 1 + index : NULL;
 }
 
-static inline int hdy_slot_lives(const hdy_state *s, const hdy_held *slot)
+/* s: the committed head. */
+static inline int hdy_slot_lives(const hdy_end *s, const hdy_held *slot)
 {
-    return slot->state != HDY_SLOT_FREE && slot->seq < s->head_seq;
+    return slot->state != HDY_SLOT_FREE && slot->seq < s->seq;
 }
 
 /* Calls for every slot in order; `unit`, `index`, `slot` name it. */
@@ -47,11 +49,11 @@ static inline int hdy_slot_lives(const hdy_state *s, const hdy_held *slot)
         for (uint32_t index = 0; index < HDY_SLOTS_IN_UNIT; index++)                               \
             for (hdy_held *slot = hdy_slot_at(q, unit, index); slot; slot = NULL)
 
-/* A free slot; a further table is made when there is none. NULL with *error. In the guard. */
+/* A free slot; a further table is made when there is none. NULL with *error. */
 static inline hdy_held *hdy_slot_find(hdy_queue *q, hdy_lease *l, int *error)
 {
     hdy_ring *r = q->ring;
-    const hdy_state *s = hdy_current(r);
+    const hdy_end *s = hdy_current(&r->head);
     HDY_EACH_SLOT(q, unit, index, slot)
     {
         if (!hdy_slot_lives(s, slot)) {
@@ -60,11 +62,12 @@ static inline hdy_held *hdy_slot_find(hdy_queue *q, hdy_lease *l, int *error)
             return slot;
         }
     }
-    uint32_t unit = hdy_heap_alloc(q, 1, 0, error);
+    uint32_t unit = hdy_heap_take_unit(q, error);
     if (!unit)
         return NULL;
     char *p = hdy_unit_at(q, unit);
     if (!p) {
+        hdy_store(&r->dirty, 1);
         *error = -ENOMEM;
         return NULL;
     }
@@ -78,7 +81,7 @@ static inline hdy_held *hdy_slot_find(hdy_queue *q, hdy_lease *l, int *error)
     return hdy_slot_at(q, unit, 0);
 }
 
-/* READY, or DEAD after too many deliveries. In the guard. */
+/* READY, or DEAD after too many deliveries. */
 static inline void hdy_slot_return(hdy_queue *q, hdy_held *slot)
 {
     hdy_ring *r = q->ring;
@@ -97,11 +100,11 @@ static inline void hdy_slot_return(hdy_queue *q, hdy_held *slot)
     HDY_FAILPOINT("lease.return.after_commit");
 }
 
-/* Gives the leases of dead holders to others; returns how many. In the guard. */
+/* Gives the leases of dead holders to others; returns how many. */
 static inline uint32_t hdy_lease_sweep(hdy_queue *q)
 {
     hdy_ring *r = q->ring;
-    const hdy_state *s = hdy_current(r);
+    const hdy_end *s = hdy_current(&r->head);
     uint64_t alive = hdy_self();
     uint32_t returned = 0;
     if (r->leased <= r->ready + r->dead)
@@ -137,7 +140,7 @@ static inline void hdy_lease_fill(hdy_lease *l, const hdy_held *slot, char *smal
 static inline int hdy_lease_retake(hdy_queue *q, hdy_lease *l, uint32_t from, char *small)
 {
     hdy_ring *r = q->ring;
-    const hdy_state *s = hdy_current(r);
+    const hdy_end *s = hdy_current(&r->head);
     hdy_held *best = NULL;
     HDY_EACH_SLOT(q, unit, index, slot)
     {
@@ -163,7 +166,7 @@ static inline int hdy_lease_retake(hdy_queue *q, hdy_lease *l, uint32_t from, ch
 }
 
 /* Takes the next message under a lease. `deaths`: how many the program counts now; a new one may be a
- * holder's. 0, -EAGAIN (nothing there), -ENOMEM, ... In the guard. */
+ * holder's. 0, -EAGAIN (nothing there), -EBUSY (wait for the heap, and come again), -ENOMEM, ... */
 static inline int hdy_lease_take(hdy_queue *q, hdy_lease *l, char *small, uint32_t deaths)
 {
     hdy_ring *r = q->ring;
@@ -177,17 +180,17 @@ static inline int hdy_lease_take(hdy_queue *q, hdy_lease *l, char *small, uint32
         return 0;
     hdy_emptied emptied = {.n = 0};
     int error = 0;
-    if (!hdy_count(hdy_current(r)))
+    if (!hdy_has_next(q, hdy_current(&r->head)))
         return -EAGAIN;
     hdy_held *slot = hdy_slot_find(q, l, &error);
     if (!slot)
         return error;
-    hdy_state *n = hdy_begin(r);
+    hdy_end *n = hdy_begin(&r->head);
     hdy_record *rec = hdy_front(q, n, &emptied, &error);
     if (!rec)
         return error;
     hdy_large large;
-    slot->seq = n->head_seq; /* not yet below head_seq: the slot counts as free until the commit */
+    slot->seq = n->seq; /* not yet below the head's: the slot counts as free until the commit */
     slot->owner = hdy_self();
     slot->meta = rec->meta;
     slot->deliveries = 1;
@@ -201,25 +204,29 @@ static inline int hdy_lease_take(hdy_queue *q, hdy_lease *l, char *small, uint32
     } else if (rec->size <= sizeof slot->payload) {
         memcpy(slot->payload, rec + 1, rec->size);
     } else {
-        slot->unit = hdy_heap_alloc(q, 1, 0, &error);
-        char *p = slot->unit ? hdy_unit_at(q, slot->unit) : NULL;
-        if (!p)
-            return error ? error : -ENOMEM;
+        slot->unit = hdy_heap_take_unit(q, &error);
+        if (!slot->unit)
+            return error;
+        char *p = hdy_unit_at(q, slot->unit);
+        if (!p) {
+            hdy_store(&r->dirty, 1);
+            return -ENOMEM;
+        }
         memcpy(p, rec + 1, rec->size);
     }
     HDY_FAILPOINT("lease.take.before_state");
     hdy_store(&slot->state, HDY_SLOT_LEASED);
     hdy_pass(n, rec, slot->size);
     hdy_wake(q, HDY_SPACE, r->maxbytes ? INT_MAX : 1);
-    hdy_commit(r);
+    hdy_commit(&r->head);
     r->leased++;
     HDY_FAILPOINT("lease.take.after_commit");
-    hdy_free_emptied(q, &emptied);
+    hdy_give_back(q, &emptied);
     hdy_lease_fill(l, slot, small);
     return 0;
 }
 
-/* The slot of a lease that this process still holds; NULL: it does not. In the guard. */
+/* The slot of a lease that this process still holds; NULL: it does not. */
 static inline hdy_held *hdy_lease_slot(hdy_queue *q, const hdy_lease *l)
 {
     hdy_held *slot = hdy_slot_at(q, l->unit, l->index);
@@ -229,7 +236,7 @@ static inline hdy_held *hdy_lease_slot(hdy_queue *q, const hdy_lease *l)
 }
 
 /* The message is done with. 0, or -ESTALE: the lease is not this process's (any more). A large
- * payload is then in this process's hand, to be freed outside the guard: *hand. In the guard. */
+ * payload is then in this process's hand, to be freed outside the guard: *hand. */
 static inline int hdy_lease_ack(hdy_queue *q, const hdy_lease *l, uint32_t *hand)
 {
     hdy_ring *r = q->ring;
@@ -238,8 +245,7 @@ static inline int hdy_lease_ack(hdy_queue *q, const hdy_lease *l, uint32_t *hand
     if (!slot)
         return -ESTALE;
     uint32_t unit = slot->unit;
-    const hdy_state *s = hdy_current(r);
-    if (!hdy_count(s) && r->leased == r->dead + 1)
+    if (r->leased == r->dead + 1 && !hdy_unread(r))
         hdy_wake(q, HDY_DONE, INT_MAX);
     HDY_FAILPOINT("lease.ack.before_commit");
     hdy_store(&slot->state, HDY_SLOT_FREE);

@@ -1,10 +1,14 @@
 /* The queue's protocol: put and get, each one store.
  *
- * put, small:  guard | record behind the tail | commit (tail moves) | unguard | wake
- * put, large:  guard | extents into the hand | unguard | copy | guard | extents to the queue, record |
+ * put, small:  tail guard | record behind the tail | commit (tail moves) | unguard | wake
+ * put, large:  heap guard | extents into the hand | unguard | copy | tail guard | extents to the queue, record |
  *              commit | unguard | wake
- * get, small:  guard | copy out | commit (head moves) | free emptied blocks | unguard | wake
- * get, large:  guard | commit | extents into the hand | unguard | wake | copy | guard | free | unguard
+ * get, small:  head guard | copy out | commit (head moves) | free emptied blocks | unguard | wake
+ * get, large:  head guard | commit | extents into the hand | unguard | wake | copy | heap guard | free | unguard
+ *
+ * What is "behind the tail" no getter reads, and what is before the head no putter: between the two ends lie
+ * messages only, which do not change. So the two sides meet in nothing but the other's commit, at which each looks
+ * when, by what it saw last, there is nothing for it to do.
  *
  * A death before the commit: the queue is as before (a record behind the tail is nobody's).
  * A death after it: the operation is done. A wake-up may be lost with its waker, which dies between the
@@ -19,7 +23,7 @@
 #include "message.h"
 #include "users.h"
 
-/* Blocks emptied by one operation, freed after its commit. */
+/* Blocks that one operation reads to the end, freed after its commit. */
 #define HDY_EMPTIED 8
 typedef struct {
     uint32_t unit[HDY_EMPTIED];
@@ -38,7 +42,11 @@ static inline int hdy_ring_init(hdy_queue *q, uint64_t maxsize, uint64_t maxbyte
                                 uint32_t max_deliveries, int joinable)
 {
     hdy_ring *r = q->ring;
-    int error = hdy_guard_init(&r->guard);
+    int error = hdy_guard_init(&r->head.guard);
+    if (!error)
+        error = hdy_guard_init(&r->tail.guard);
+    if (!error)
+        error = hdy_guard_init(&r->heap);
     if (error)
         return error;
     r->maxsize = maxsize;
@@ -50,58 +58,69 @@ static inline int hdy_ring_init(hdy_queue *q, uint64_t maxsize, uint64_t maxbyte
     uint32_t unit = hdy_heap_alloc(q, 1, 0, &error);
     if (!unit)
         return error;
-    hdy_state *s = &r->state[0];
-    s->head_unit = s->tail_unit = unit;
-    s->head_off = s->tail_off = HDY_BLOCK_START;
+    r->head.end[0] = r->tail.end[0] = (hdy_end){.unit = unit, .off = HDY_BLOCK_START};
     return 0;
 }
 
-/* ---- put; all in the guard ---- */
+/* ---- put; all in the tail's guard ---- */
 
-static inline int hdy_is_full(const hdy_ring *r, const hdy_state *s, uint64_t size)
+static inline int hdy_exceeds(const hdy_ring *r, uint64_t count, uint64_t bytes, uint64_t size)
 {
-    return (r->maxsize && hdy_count(s) >= r->maxsize) || (r->maxbytes && s->bytes + size > r->maxbytes);
+    return (r->maxsize && count >= r->maxsize) || (r->maxbytes && bytes + size > r->maxbytes);
+}
+
+/* Whether there is no room for a message of `size` bytes behind tail n, at this instant: there is what the last look
+ * at the head saw, and only if that is none, what another look sees. */
+static inline int hdy_is_full(hdy_queue *q, const hdy_end *n, uint64_t size)
+{
+    hdy_ring *r = q->ring;
+    hdy_side *s = &r->tail;
+    if (HDY_LIKELY(!hdy_exceeds(r, n->seq - s->seen_seq, n->bytes - s->seen_bytes, size)))
+        return 0;
+    hdy_see(q, HDY_SPACE);
+    return hdy_exceeds(r, n->seq - s->seen_seq, n->bytes - s->seen_bytes, size);
 }
 
 /* Where the next record of `size` payload bytes goes; NULL with *error set. */
-static inline hdy_record *hdy_push_place(hdy_queue *q, hdy_state *n, uint32_t size, int *error)
+static inline hdy_record *hdy_push_place(hdy_queue *q, hdy_end *n, uint32_t size, int *error)
 {
     uint64_t need = sizeof(hdy_record) + hdy_align8(size);
-    char *block = hdy_unit_at(q, n->tail_unit);
+    char *block = hdy_unit_at(q, n->unit);
     if (HDY_UNLIKELY(!block)) {
-        *error = hdy_unit_error(q, n->tail_unit);
+        *error = hdy_unit_error(q, n->unit);
         return NULL;
     }
-    if (HDY_UNLIKELY(n->tail_off < HDY_BLOCK_START || n->tail_off > HDY_UNIT_BYTES - sizeof(hdy_record))) {
+    if (HDY_UNLIKELY(n->off < HDY_BLOCK_START || n->off > HDY_UNIT_BYTES - sizeof(hdy_record))) {
         *error = -EUCLEAN;
         return NULL;
     }
     /* A JUMP must always fit behind the last record. */
-    if (n->tail_off + need + sizeof(hdy_record) > HDY_UNIT_BYTES) {
-        uint32_t unit = hdy_heap_alloc(q, 1, 0, error);
+    if (n->off + need + sizeof(hdy_record) > HDY_UNIT_BYTES) {
+        uint32_t unit = hdy_heap_take_unit(q, error);
         if (!unit)
             return NULL;
         ((hdy_block *)block)->next = unit;
-        hdy_record *jump = (hdy_record *)(block + n->tail_off);
+        hdy_record *jump = (hdy_record *)(block + n->off);
         jump->size = 0;
         jump->meta = HDY_JUMP << HDY_KIND_SHIFT;
         HDY_FAILPOINT("ring.put.after_jump");
-        n->tail_unit = unit;
-        n->tail_off = HDY_BLOCK_START;
+        n->unit = unit;
+        n->off = HDY_BLOCK_START;
         block = hdy_unit_at(q, unit);
         if (!block) {
+            hdy_store(&q->ring->dirty, 1);
             *error = -ENOMEM;
             return NULL;
         }
     }
-    return (hdy_record *)(block + n->tail_off);
+    return (hdy_record *)(block + n->off);
 }
 
-/* Writes one message behind the tail of the uncommitted state n. 0, -EAGAIN (full), -ENOMEM, ... */
-static inline int hdy_push(hdy_queue *q, hdy_state *n, const hdy_message *m)
+/* Writes one message behind the uncommitted tail n. 0, -EAGAIN (full), -EBUSY (the heap), -ENOMEM, ... */
+static inline int hdy_push(hdy_queue *q, hdy_end *n, const hdy_message *m)
 {
     int error = 0;
-    if (HDY_UNLIKELY(hdy_is_full(q->ring, n, m->size)))
+    if (HDY_UNLIKELY(hdy_is_full(q, n, m->size)))
         return -EAGAIN;
     uint32_t size = m->unit ? (uint32_t)sizeof(hdy_large) : (uint32_t)m->size;
     hdy_record *rec = hdy_push_place(q, n, size, &error);
@@ -121,27 +140,24 @@ static inline int hdy_push(hdy_queue *q, hdy_state *n, const hdy_message *m)
         }
     }
     HDY_FAILPOINT("ring.put.after_record");
-    n->tail_off += (uint32_t)(sizeof(hdy_record) + hdy_align8(size));
-    n->tail_seq++;
+    n->off += (uint32_t)(sizeof(hdy_record) + hdy_align8(size));
+    n->seq++;
     n->bytes += m->size;
-    n->unfinished++;
     return 0;
 }
 
 /* Puts the first of `count` messages that have room, in one commit; *done tells how many.
- * 0, -EAGAIN (no room for the first), -ENOMEM, ... In the guard. */
+ * 0, -EAGAIN (no room for the first), -EBUSY (wait for the heap, and come again), -ENOMEM, ... */
 static inline int hdy_ring_put(hdy_queue *q, const hdy_message *m, int count, int *done)
 {
     hdy_ring *r = q->ring;
-    hdy_state *n = hdy_begin(r);
+    hdy_end *n = hdy_begin(&r->tail);
     int error = 0, i = 0;
     while (i < count && (error = hdy_push(q, n, &m[i])) == 0)
         i++;
     *done = i;
     if (i == 0)
         return error;
-    if (HDY_UNLIKELY(r->ended))
-        r->ended = 0;
     for (int k = 0; k < i; k++)
         if (m[k].unit) {
             HDY_FAILPOINT("ring.put.before_hand_over");
@@ -149,8 +165,17 @@ static inline int hdy_ring_put(hdy_queue *q, const hdy_message *m, int count, in
             HDY_FAILPOINT("ring.put.after_hand_over");
         }
     hdy_wake(q, HDY_ITEMS, (uint64_t)i);
-    hdy_commit(r);
+    hdy_commit(&r->tail);
     return 0;
+}
+
+/* Leaves the tail's guard. Who is about to end the stream (under the head's guard) writes that down, and then looks
+ * at the tail; who put looks after its commit whether that is written: one of them sees the other. */
+static inline void hdy_leave_tail(hdy_queue *q)
+{
+    hdy_leave(q, &q->ring->tail);
+    if (HDY_UNLIKELY(hdy_load_relaxed(&q->ring->ended)))
+        hdy_store(&q->ring->ended, 0);
 }
 
 /* Fills extents that are in this process's hand; no guard. */
@@ -167,20 +192,29 @@ static inline int hdy_message_fill(hdy_queue *q, const hdy_message *m)
     return 0;
 }
 
-/* ---- get; all in the guard ---- */
+/* ---- get; all in the head's guard ---- */
 
-/* The record at the head of the uncommitted state; NULL with *error. Emptied blocks are noted. */
-static inline hdy_record *hdy_front(hdy_queue *q, hdy_state *n, hdy_emptied *out, int *error)
+/* Whether there is a message at the uncommitted head n, at this instant: as hdy_is_full looks for room. */
+static inline int hdy_has_next(hdy_queue *q, const hdy_end *n)
+{
+    hdy_side *s = &q->ring->head;
+    if (HDY_UNLIKELY(n->seq == s->seen_seq))
+        hdy_see(q, HDY_ITEMS);
+    return n->seq != s->seen_seq;
+}
+
+/* The record at the uncommitted head n; NULL with *error. Emptied blocks are noted. */
+static inline hdy_record *hdy_front(hdy_queue *q, hdy_end *n, hdy_emptied *out, int *error)
 {
     for (;;) {
-        char *block = hdy_unit_at(q, n->head_unit);
+        char *block = hdy_unit_at(q, n->unit);
         if (HDY_UNLIKELY(!block)) {
-            *error = hdy_unit_error(q, n->head_unit);
+            *error = hdy_unit_error(q, n->unit);
             return NULL;
         }
-        hdy_record *rec = (hdy_record *)(block + n->head_off);
-        if (HDY_UNLIKELY(n->head_off < HDY_BLOCK_START || n->head_off > HDY_UNIT_BYTES - sizeof *rec ||
-                         rec->size > HDY_UNIT_BYTES - sizeof *rec - n->head_off ||
+        hdy_record *rec = (hdy_record *)(block + n->off);
+        if (HDY_UNLIKELY(n->off < HDY_BLOCK_START || n->off > HDY_UNIT_BYTES - sizeof *rec ||
+                         rec->size > HDY_UNIT_BYTES - sizeof *rec - n->off ||
                          rec->size > HDY_INLINE_MAX ||
                          (rec->meta & HDY_LARGE && rec->size != sizeof(hdy_large)))) {
             *error = -EUCLEAN;
@@ -192,29 +226,50 @@ static inline hdy_record *hdy_front(hdy_queue *q, hdy_state *n, hdy_emptied *out
             *error = -EUCLEAN; /* one operation never passes so many blocks: they go round */
             return NULL;
         }
-        out->unit[out->n++] = n->head_unit;
-        n->head_unit = ((hdy_block *)block)->next;
-        n->head_off = HDY_BLOCK_START;
+        out->unit[out->n++] = n->unit;
+        n->unit = ((hdy_block *)block)->next;
+        n->off = HDY_BLOCK_START;
     }
 }
 
-/* Moves the head of the uncommitted state past its record. */
-static inline void hdy_pass(hdy_state *n, const hdy_record *rec, uint64_t bytes)
+/* Moves the uncommitted head past its record. */
+static inline void hdy_pass(hdy_end *n, const hdy_record *rec, uint64_t bytes)
 {
-    n->head_seq++;
-    n->bytes -= bytes;
-    n->head_off += (uint32_t)(sizeof(hdy_record) + hdy_align8(rec->size));
-    /* Empty: begin again at the block's start, where the cache is warm. */
-    if (n->head_seq == n->tail_seq && n->head_unit == n->tail_unit)
-        n->head_off = n->tail_off = HDY_BLOCK_START;
+    n->seq++;
+    n->bytes += bytes;
+    n->off += (uint32_t)(sizeof(hdy_record) + hdy_align8(rec->size));
 }
 
-static inline void hdy_free_emptied(hdy_queue *q, const hdy_emptied *out)
+/* Frees what waits for it in `emptied`. When the heap's guard is not to be had (its holder is stopped), the blocks
+ * stay there until a later operation empties one, or a reader waits idle. In the head's guard. */
+static inline void hdy_free_emptied(hdy_queue *q)
 {
-    for (int i = 0; i < out->n; i++) {
+    hdy_ring *r = q->ring;
+    if (hdy_heap_try(q))
+        return;
+    for (hdy_unit *e; r->emptied && (e = hdy_entry(q, r->emptied));) {
+        uint32_t unit = r->emptied;
+        r->emptied = e->next;
         HDY_FAILPOINT("ring.get.before_free_block");
-        hdy_heap_free(q, out->unit[i]);
+        hdy_heap_free(q, unit);
     }
+    hdy_heap_leave(q);
+}
+
+/* After the commit that left them behind. In the head's guard. */
+static inline void hdy_give_back(hdy_queue *q, const hdy_emptied *out)
+{
+    if (HDY_LIKELY(out->n == 0))
+        return;
+    for (int i = 0; i < out->n; i++) {
+        hdy_unit *e = hdy_entry(q, out->unit[i]);
+        if (!e)
+            return;
+        e->next = q->ring->emptied;
+        HDY_FAILPOINT("ring.get.before_note_block");
+        hdy_store(&q->ring->emptied, out->unit[i]);
+    }
+    hdy_free_emptied(q);
 }
 
 static inline int hdy_record_large(const hdy_record *rec, hdy_large *l)
@@ -228,17 +283,18 @@ static inline int hdy_record_large(const hdy_record *rec, hdy_large *l)
 /* Takes up to `count` messages: all small ones, or one large one. got[i].small of the second and
  * later follows the first's; `room` bytes are there in all. *done tells how many.
  * 0; -EAGAIN: empty; -EMSGSIZE: the first is large, got->size tells how large: make room and come
- * again with got->room set (nothing was taken); -EUCLEAN: the memory is corrupt. In the guard. */
+ * again with got->room set (nothing was taken); -EUCLEAN: the memory is corrupt. */
 static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t room, int *done)
 {
     hdy_ring *r = q->ring;
-    hdy_state *n = hdy_begin(r);
-    hdy_emptied emptied = {.n = 0};
+    hdy_end *n = hdy_begin(&r->head);
+    hdy_emptied emptied;
     char *to = got->small;
     int error = 0, i = 0;
     uint32_t large = 0;
+    emptied.n = 0;
     *done = 0;
-    while (i < count && hdy_count(n)) {
+    while (i < count && hdy_has_next(q, n)) {
         hdy_large l;
         hdy_record *rec = hdy_front(q, n, &emptied, &error);
         if (!rec)
@@ -275,9 +331,9 @@ static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t r
         return error ? error : -EAGAIN;
     *done = i;
     if (r->joinable)
-        hdy_user_act(q, n, i);
+        hdy_user_act(q, hdy_progress_begin(r), i);
     hdy_wake(q, HDY_SPACE, r->maxbytes ? INT_MAX : (uint64_t)i);
-    hdy_commit(r);
+    hdy_commit(&r->head);
     if (r->joinable) {
         HDY_FAILPOINT("ring.get.before_settle");
         hdy_user_settle(r);
@@ -287,7 +343,7 @@ static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t r
         hdy_chain_own(q, large, hdy_self());
         HDY_FAILPOINT("ring.get.after_take_in_hand");
     }
-    hdy_free_emptied(q, &emptied);
+    hdy_give_back(q, &emptied);
     return 0;
 }
 

@@ -7,13 +7,9 @@ from hardy._core.batch cimport hdy_got, hdy_message
 
 cdef extern from "repair.h":
     """
-    /* For Python code that holds the GIL or not: 0, -EBUSY (try), -ETIMEDOUT (slice), ... */
-    static inline int hdy_try(hdy_queue *q) { return hdy_guard_try(&q->ring->guard, hdy_ring_repair, q); }
-    static inline int hdy_slice(hdy_queue *q) { return hdy_guard_lock_slice(&q->ring->guard, hdy_ring_repair, q); }
-
     /* Frees a chain in this process's hand, its pages too when many free ones are kept already.
-       Takes the guard itself, without the GIL. When that is not to be had (its holder is stopped), the chain is
-       nobody's, and the next sweep frees it: no signal could end a longer wait here. */
+       Takes the heap's guard itself, without the GIL. When that is not to be had (its holder is stopped), the chain
+       is nobody's, and the next sweep frees it: no signal could end a longer wait here. */
     static void hdy_hand_free(hdy_queue *q, uint32_t unit)
     {
         uint32_t units = hdy_chain_units(q, unit);
@@ -24,12 +20,12 @@ cdef extern from "repair.h":
         HDY_FAILPOINT("heap.hand.before_free");
         int r = -ETIMEDOUT;
         for (int i = 0; i < HDY_HAND_SLICES && r == -ETIMEDOUT; i++)
-            r = hdy_slice(q);
+            r = hdy_heap_slice(q);
         if (r == 0) {
             hdy_chain_free(q, unit, resident);
             if (!resident)
                 q->ring->punched += units;
-            hdy_leave(q);
+            hdy_heap_leave(q);
         } else {
             hdy_chain_abandon(q, unit);
         }
@@ -57,6 +53,7 @@ cdef extern from "repair.h":
         HDY_MAX_ARENAS
         HDY_ARENA_UNITS
         HDY_KEEP_UNITS
+        HDY_MARK_BYTES
         HDY_ITEMS
         HDY_SPACE
         HDY_DONE
@@ -71,20 +68,34 @@ cdef extern from "repair.h":
         HDY_SLOT_DEAD
     const unsigned long long HDY_ARENA_BYTES
 
-    ctypedef struct hdy_state:
-        unsigned long long head_seq, tail_seq, bytes, unfinished
+    ctypedef struct hdy_end:
+        unsigned long long seq, bytes
+    ctypedef struct hdy_side:
+        unsigned long long commits
+    ctypedef struct hdy_view:
+        unsigned long long count, bytes
+    ctypedef struct hdy_wait:
+        unsigned int word
     ctypedef struct hdy_ring:
-        hdy_head head
-        unsigned int closes
+        hdy_head head_of_segment
+        hdy_side head, tail
+        unsigned int arenas, retained
         unsigned long long maxsize, maxbytes
-        unsigned int ended
-        unsigned int items_seq, space_seq, done_seq
-        unsigned int retained, hands, leased, ready, dead, hands_deaths
+        unsigned int ended, closes, dirty, hands_deaths
+        int hands
+        hdy_wait waits[3]
+        unsigned int leased, ready, dead, emptied
     ctypedef struct hdy_queue:
         hdy_ring *ring
         char **arena
         int fd
         unsigned int forks, user, user_flags
+        unsigned long long looked[2]
+        int luck[2]
+        unsigned long long puts
+    ctypedef struct hdy_marks:
+        unsigned char *bits
+        unsigned int arenas
     ctypedef struct hdy_user:
         unsigned long long identity
         unsigned int flags, waiting
@@ -95,10 +106,16 @@ cdef extern from "repair.h":
         unsigned long long size
         unsigned int payload_unit
 
-    int hdy_try(hdy_queue *) noexcept nogil
-    int hdy_slice(hdy_queue *) noexcept nogil
-    void hdy_leave(hdy_queue *) noexcept nogil
+    int hdy_try(hdy_queue *, hdy_side *) noexcept nogil
+    int hdy_slice(hdy_queue *, hdy_side *) noexcept nogil
+    void hdy_leave(hdy_queue *, hdy_side *) noexcept nogil
+    void hdy_leave_tail(hdy_queue *) noexcept nogil
+    int hdy_heap_try(hdy_queue *) noexcept nogil
+    int hdy_heap_slice(hdy_queue *) noexcept nogil
+    void hdy_heap_leave(hdy_queue *) noexcept nogil
     int hdy_ring_init(hdy_queue *, unsigned long long, unsigned long long, unsigned int, int) noexcept nogil
+    int hdy_put_now(hdy_queue *, hdy_message *) noexcept nogil
+    int hdy_get_now(hdy_queue *, hdy_got *) noexcept nogil
     int hdy_ring_put(hdy_queue *, hdy_message *, int, int *) noexcept nogil
     int hdy_message_fill(hdy_queue *, hdy_message *) noexcept nogil
     int hdy_ring_get(hdy_queue *, hdy_got *, int, unsigned long long, int *) noexcept nogil
@@ -108,10 +125,14 @@ cdef extern from "repair.h":
     void hdy_unmap_arenas(hdy_queue *) noexcept nogil
     unsigned int hdy_heap_sweep(hdy_queue *) noexcept nogil
     void hdy_heap_trim(hdy_queue *, unsigned int) noexcept nogil
-    hdy_state *hdy_current(hdy_ring *) noexcept nogil
-    hdy_state hdy_look(hdy_ring *) noexcept nogil
-    unsigned long long hdy_count(hdy_state *) noexcept nogil
-    bint hdy_is_full(hdy_ring *, hdy_state *, unsigned long long) noexcept nogil
+    void hdy_free_emptied(hdy_queue *) noexcept nogil
+    int hdy_ring_mend(hdy_queue *, hdy_marks *) noexcept nogil
+    hdy_end *hdy_current(hdy_side *) noexcept nogil
+    hdy_view hdy_look(hdy_ring *) noexcept nogil
+    unsigned long long hdy_unread(hdy_ring *) noexcept nogil
+    unsigned long long hdy_unfinished(hdy_ring *) noexcept nogil
+    bint hdy_is_full(hdy_queue *, hdy_end *, unsigned long long) noexcept nogil
+    bint hdy_exceeds(hdy_ring *, unsigned long long, unsigned long long, unsigned long long) noexcept nogil
     unsigned int hdy_ask(hdy_queue *, int) noexcept nogil
     void hdy_wake(hdy_queue *, int, unsigned long long) noexcept nogil
     int hdy_sleep(unsigned int *, unsigned int, unsigned int *, unsigned int, long long) noexcept nogil
@@ -138,23 +159,31 @@ cdef class Ring:
     cdef readonly Segment segment
     cdef readonly bint closed
     cdef public object name
-    cdef bint _drain
+    cdef bint _drain, _cannot_mend
+    # The largest message that may need nothing but room.
+    cdef unsigned long long _most_at_once
     cdef object _dumps, _loads
     cdef object __weakref__
     cdef int _setup(self, Segment segment, object codec) except -1
-    cdef int _enter(self, long long deadline) except -2
-    cdef int _enter_surely(self) except -1
+    cdef int _found(self, object name) except -1
+    # 0: in that side's guard; -1: it was not to be had by the deadline, or not at all when `block` is false.
+    cdef int _enter(self, hdy_side *side, bint block, long long deadline) except -2
+    cdef int _enter_head(self) except -1
+    # After -EBUSY of an operation: 0: the heap's guard was free; -1: it was not, as _enter.
+    cdef int _await_heap(self, bint block, long long deadline) except -2
+    cdef bint _has_chores(self) noexcept
+    cdef int _do_chores(self) except -1
+    cdef int _mend(self) except -1
     cdef int _sleep(
-        self, unsigned int *word, unsigned int seen, unsigned int deaths, long long deadline, int turn
+        self, int what, unsigned int seen, unsigned int deaths, long long deadline, int turn
     ) except -1
-    cdef int _note(self, unsigned int flag, long long deadline) except -1
+    cdef int _note(self, unsigned int flag, bint block, long long deadline) except -1
     cdef int _at_end_of_stream(self, unsigned int who) except -1
     cdef object _end(self)
-    cdef long long _patience(self, bint block, long long deadline) noexcept
     cdef int _await_items(
         self, bint asks, bint *waiting, unsigned int who, unsigned int seen, unsigned int deaths, long long deadline,
         int turn
     ) except -1
     cdef int _tidy(self) except -1
     cdef int _waits(self, int change) except -1
-    cdef hdy_state _look(self) except *
+    cdef hdy_view _look(self) except *

@@ -1,10 +1,10 @@
 # The queue of the core: its memory, its guard, and waiting (protocols: ring.h, users.h).
 #
-# The guard is tried with the GIL held, for a critical section takes some 100 ns; every wait and every
-# large copy is without it. No Python object is touched in the guard.
+# A guard is tried with the GIL held, for a critical section takes some 50 ns; every wait and every large copy is
+# without it. No Python object is touched in a guard.
 cimport cython
 from cpython.exc cimport PyErr_CheckSignals
-from libc.errno cimport EBUSY, ETIMEDOUT
+from libc.errno cimport EBUSY, ENOMEM, ETIMEDOUT
 from libc.stdlib cimport calloc, free
 import threading as _threading
 
@@ -21,10 +21,15 @@ _declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])
 cdef extern from "errno.h":
     int EUCLEAN
 
+cdef extern from "base.h":
+    void hdy_store_seq(unsigned int *, unsigned int) noexcept nogil
+
 cdef enum:
     # A waiter looks again by itself after 20, 40, 80, 100, 100 ... ms (see ring.h).
     _FIRST_SLICE_MS = 20
     _LONGEST_SLICE_MS = 100
+    # Spins in vain before the first success (see spin.h).
+    _FIRST_LUCK = 4
     # A call that must not wait for items or space still waits this long for the guard: its holder
     # may be stopped inside it.
     _GUARD_PATIENCE_MS = 1000
@@ -73,6 +78,7 @@ cdef class Ring:
         self.q.fd = segment.fd
         self.q.ring = <hdy_ring *>segment.base
         self.q.arena[0] = segment.base
+        self.q.luck[HDY_ITEMS] = self.q.luck[HDY_SPACE] = _FIRST_LUCK
         self._dumps, self._loads = codec
         return 0
 
@@ -82,40 +88,98 @@ cdef class Ring:
         cdef int rc = hdy_ring_init(&self.q, maxsize, maxbytes, max_deliveries, joinable)
         if rc < 0:
             check_rc(rc)
-        self.name = name
+        self._found(name)
 
     def _attach(self, Segment segment, codec, name):
         self._setup(segment, codec)
+        self._found(name)
+
+    cdef int _found(self, object name) except -1:
         self.name = name
+        self._most_at_once = HDY_INLINE_MAX
+        if self.q.ring.maxbytes:
+            self._most_at_once = min(self.q.ring.maxbytes, <unsigned long long>HDY_INLINE_MAX)
+        return 0
 
-    # ---- the guard ----
+    # ---- the guards ----
 
-    cdef int _enter(self, long long deadline) except -2:
-        # 0: in the guard; -1: not before the deadline.
+    cdef int _enter(self, hdy_side *side, bint block, long long deadline) except -2:
         if self.q.ring == NULL:
             self.segment.check()
-        cdef int rc = hdy_try(&self.q)
+        cdef int rc = hdy_try(&self.q, side)
+        if rc == 0:
+            return 0
+        if not block:
+            deadline = hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS
         while rc:
             if rc != -EBUSY and rc != -ETIMEDOUT:
                 raise_errno(rc, "locking the queue")
             if hdy_now_ns() >= deadline:
                 return -1
             with nogil:
-                rc = hdy_slice(&self.q)
+                rc = hdy_slice(&self.q, side)
             PyErr_CheckSignals()
-        if self.q.ring.hands and self.q.ring.hands_deaths != count_deaths():
-            # Some process died since: what it had in hand may be all of a large message.
-            self.q.ring.hands_deaths = count_deaths()
-            hdy_heap_sweep(&self.q)
         return 0
 
-    cdef int _enter_surely(self) except -1:
-        while self._enter(HDY_FOREVER):
+    cdef int _enter_head(self) except -1:
+        # However long it takes; what the dead left is cleared away before.
+        if self.q.ring != NULL and self._has_chores():
+            self._do_chores()
+        while self._enter(&self.q.ring.head, True, HDY_FOREVER):
             pass
         return 0
 
+    cdef int _await_heap(self, bint block, long long deadline) except -2:
+        cdef int rc
+        if not block:
+            deadline = hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS
+        while True:
+            with nogil:
+                rc = hdy_heap_slice(&self.q)
+            if rc == 0:
+                hdy_heap_leave(&self.q)
+                return 0
+            if rc != -ETIMEDOUT:
+                raise_errno(rc, "locking the queue")
+            PyErr_CheckSignals()
+            if hdy_now_ns() >= deadline:
+                return -1
+
+    # ---- what the dead left ----
+
+    cdef bint _has_chores(self) noexcept:
+        cdef hdy_ring *r = self.q.ring
+        return (r.dirty and not self._cannot_mend) or (r.hands > 0 and r.hands_deaths != count_deaths())
+
+    cdef int _do_chores(self) except -1:
+        # Before an operation, outside of the guards; what cannot be done now is left to the next.
+        cdef hdy_ring *r = self.q.ring
+        if r.hands > 0 and r.hands_deaths != count_deaths() and hdy_heap_try(&self.q) == 0:
+            # Some process died since: what it had in hand may be all of a large message.
+            r.hands_deaths = count_deaths()
+            hdy_heap_sweep(&self.q)
+            hdy_heap_leave(&self.q)
+        if r.dirty and not self._cannot_mend:
+            self._mend()
+        return 0
+
+    cdef int _mend(self) except -1:
+        cdef hdy_marks marks
+        cdef int rc
+        marks.arenas = min(self.q.ring.arenas, <unsigned int>HDY_MAX_ARENAS)
+        marks.bits = <unsigned char *>calloc(marks.arenas, HDY_MARK_BYTES)
+        if marks.bits == NULL:
+            return 0
+        rc = hdy_ring_mend(&self.q, &marks)
+        free(marks.bits)
+        # Without room for all of the queue this process sees no better next time; others may.
+        self._cannot_mend = rc == -ENOMEM and marks.arenas == self.q.ring.arenas
+        return 0
+
+    # ---- waiting ----
+
     cdef int _sleep(
-        self, unsigned int *word, unsigned int seen, unsigned int deaths, long long deadline, int turn
+        self, int what, unsigned int seen, unsigned int deaths, long long deadline, int turn
     ) except -1:
         # One slice of a wait, cut short by a wake-up or by any death in the program (whoever died may have had what
         # is waited for). 1: it ran out.
@@ -124,15 +188,9 @@ cdef class Ring:
         if until > deadline:
             until = deadline
         with nogil:
-            rc = hdy_sleep(word, seen, board.deaths(), deaths, until)
+            rc = hdy_sleep(&self.q.ring.waits[what].word, seen, board.deaths(), deaths, until)
         PyErr_CheckSignals()
         return rc == -ETIMEDOUT
-
-    # ---- waiting ----
-
-    cdef long long _patience(self, bint block, long long deadline) noexcept:
-        # Until when an operation tries for the guard.
-        return deadline if block else hdy_now_ns() + 1000000LL * _GUARD_PATIENCE_MS
 
     cdef int _await_items(
         self, bint asks, bint *waiting, unsigned int who, unsigned int seen, unsigned int deaths, long long deadline,
@@ -146,42 +204,57 @@ cdef class Ring:
                 self._waits(1)
             if self._at_end_of_stream(who):
                 raise self._end()
-        if self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, turn) and turn >= 2:
+        if self._sleep(HDY_ITEMS, seen, deaths, deadline, turn) and turn >= 2:
             self._tidy()
         return 0
 
     cdef int _tidy(self) except -1:
         # An idle waiter gives memory back, and takes away what the dead had in hand.
-        if self.q.ring.hands or self.q.ring.retained > HDY_KEEP_UNITS:
-            if self._enter(hdy_now_ns()) == 0:
-                hdy_heap_sweep(&self.q)
-                hdy_heap_trim(&self.q, HDY_ARENA_UNITS)
-                hdy_leave(&self.q)
+        cdef hdy_ring *r = self.q.ring
+        if r.emptied and hdy_try(&self.q, &r.head) == 0:
+            hdy_free_emptied(&self.q)
+            hdy_leave(&self.q, &r.head)
+        if (r.hands > 0 or r.retained > HDY_KEEP_UNITS) and hdy_heap_try(&self.q) == 0:
+            hdy_heap_sweep(&self.q)
+            hdy_heap_trim(&self.q, HDY_ARENA_UNITS)
+            hdy_heap_leave(&self.q)
+        if r.dirty and not self._cannot_mend:
+            self._mend()
         return 0
 
     cdef int _waits(self, int change) except -1:
         cdef hdy_user *p
         cdef bint sole = _threading.active_count() == 1
-        self._enter_surely()
+        self._enter_head()
         p = hdy_user_own(&self.q)
         if p != NULL and (change > 0 or p.waiting):
             p.waiting += change
             p.flags = (p.flags & ~<unsigned int>HDY_USER_SOLE_THREAD) | (HDY_USER_SOLE_THREAD if sole else 0)
-        hdy_leave(&self.q)
+        hdy_leave(&self.q, &self.q.ring.head)
         return 0
 
     cdef int _at_end_of_stream(self, unsigned int who) except -1:
         # `who`: HDY_ENDED_FOR_*.
-        if self.q.ring.ended < who and not self._nobody_can_put(who):
-            return False
-        self._enter_surely()
-        # The size after the question: what a writer put just before it closed must be seen.
-        cdef bint over = hdy_count(hdy_current(self.q.ring)) == 0
-        if over and self.q.ring.ended < who:
-            # The others need not find it out, and must not when this process, which now goes on, no longer waits.
-            self.q.ring.ended = who
-            hdy_wake(&self.q, HDY_ITEMS, 1 << 30)
-        hdy_leave(&self.q)
+        cdef hdy_ring *r = self.q.ring
+        cdef bint asked = False, over = False
+        if r.ended < who:
+            if not self._nobody_can_put(who):
+                return False
+            asked = True
+        self._enter_head()
+        if asked or r.ended >= who:
+            # The size after the question: what a writer put just before it closed must be seen.
+            over = hdy_unread(r) == 0
+            if over and r.ended < who:
+                # The others need not find it out, and must not when this process, which now goes on, no longer waits.
+                # Who puts all the same takes it back after its commit: hence another look (see hdy_leave_tail).
+                hdy_store_seq(&r.ended, who)
+                over = hdy_unread(r) == 0
+                if over:
+                    hdy_wake(&self.q, HDY_ITEMS, 1 << 30)
+                else:
+                    r.ended = 0
+        hdy_leave(&self.q, &r.head)
         return over
 
     cdef object _end(self):
@@ -195,14 +268,13 @@ cdef class Ring:
 
     # ---- what is there ----
 
-    cdef hdy_state _look(self) except *:
+    cdef hdy_view _look(self) except *:
         self.segment.check()
         return hdy_look(self.q.ring)
 
     def qsize(self):
         """How many messages are in the queue, exactly, at this instant."""
-        cdef hdy_state s = self._look()
-        return s.tail_seq - s.head_seq
+        return self._look().count
 
     def nbytes(self):
         """How many bytes of messages are in the queue, at this instant."""
@@ -214,8 +286,8 @@ cdef class Ring:
 
     def full(self):
         """Whether a `put` would wait at this instant (of a message of one byte, under `maxbytes`)."""
-        cdef hdy_state s = self._look()
-        return bool(hdy_is_full(self.q.ring, &s, 1))
+        cdef hdy_view v = self._look()
+        return bool(hdy_exceeds(self.q.ring, v.count, v.bytes, 1))
 
     @property
     def maxsize(self):
@@ -234,62 +306,70 @@ cdef class Ring:
     def _wait_items(self, timeout_s):
         """Returns when there is an object, or the stream has ended (Closed), or after the slice."""
         cdef long long deadline = deadline_ns(timeout_s)
-        cdef unsigned int seen
+        cdef unsigned int seen = 0
         cdef unsigned int deaths = count_deaths()
+        cdef hdy_ring *r = self.q.ring
         cdef bint there
-        self._enter_surely()
-        there = hdy_count(hdy_current(self.q.ring)) > 0
-        seen = hdy_ask(&self.q, HDY_ITEMS)
-        hdy_leave(&self.q)
+        self._enter_head()
+        there = hdy_unread(r) > 0
         if not there:
-            if self.q.ring.closes and self._at_end_of_stream(HDY_ENDED_FOR_ALL):
+            seen = hdy_ask(&self.q, HDY_ITEMS)
+            there = hdy_unread(r) > 0
+        hdy_leave(&self.q, &r.head)
+        if not there:
+            if r.closes and self._at_end_of_stream(HDY_ENDED_FOR_ALL):
                 raise self._end()
-            self._sleep(&self.q.ring.items_seq, seen, deaths, deadline, 3)
+            self._sleep(HDY_ITEMS, seen, deaths, deadline, 3)
 
     def _wait_room(self, timeout_s):
         """Returns when there is room for a small object, or after the slice."""
         cdef long long deadline = deadline_ns(timeout_s)
-        cdef unsigned int seen
+        cdef unsigned int seen = 0
         cdef unsigned int deaths = count_deaths()
+        cdef hdy_side *tail = &self.q.ring.tail
         cdef bint full
-        self._enter_surely()
-        full = hdy_is_full(self.q.ring, hdy_current(self.q.ring), 1)
-        seen = hdy_ask(&self.q, HDY_SPACE)
-        hdy_leave(&self.q)
+        while self._enter(tail, True, HDY_FOREVER):
+            pass
+        full = hdy_is_full(&self.q, hdy_current(tail), 1)
         if full:
-            self._sleep(&self.q.ring.space_seq, seen, deaths, deadline, 3)
+            seen = hdy_ask(&self.q, HDY_SPACE)
+            full = hdy_is_full(&self.q, hdy_current(tail), 1)
+        hdy_leave(&self.q, tail)
+        if full:
+            self._sleep(HDY_SPACE, seen, deaths, deadline, 3)
 
     # ---- the end ----
 
-    cdef int _note(self, unsigned int flag, long long deadline) except -1:
+    cdef int _note(self, unsigned int flag, bint block, long long deadline) except -1:
         # Notes in this process's entry what it does with the queue. 1: the guard was not to be had in time.
         cdef hdy_user *p
-        if self._enter(deadline):
+        if self._enter(&self.q.ring.head, block, deadline):
             return 1
         p = hdy_user_own(&self.q)
         if p != NULL:
             p.flags |= flag
             self.q.user_flags = p.flags
-        hdy_leave(&self.q)
+        hdy_leave(&self.q, &self.q.ring.head)
         self.q.user_flags |= flag  # also where no entry could be had: it is not asked for again
         return 0
 
     def _close(self):
         if self.closed:
             return
-        self._note(HDY_USER_CLOSED, HDY_FOREVER)
-        self._enter_surely()
+        self.segment.check()
+        self._note(HDY_USER_CLOSED, True, HDY_FOREVER)
+        self._enter_head()
         self.q.ring.closes += 1
         hdy_wake(&self.q, HDY_ITEMS, 1 << 30)
-        hdy_leave(&self.q)
+        hdy_leave(&self.q, &self.q.ring.head)
         self.closed = True
 
     def _entrust(self, identity):
         """Notes that a process was given this queue and may put into it, though it has not yet; 0: it has ended."""
         if identity and not self.closed:
-            self._enter_surely()
+            self._enter_head()
             hdy_user_of(&self.q, identity)
-            hdy_leave(&self.q)
+            hdy_leave(&self.q, &self.q.ring.head)
 
     def _users(self):
         # (identity, has put, has closed, waits in get, has one thread only), of each process that used it
@@ -304,4 +384,4 @@ cdef class Ring:
         return found
 
     def _creator(self):
-        return self.q.ring.head.creator
+        return self.q.ring.head_of_segment.creator

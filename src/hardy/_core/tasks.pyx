@@ -2,7 +2,7 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
-from libc.errno cimport EAGAIN, ESTALE
+from libc.errno cimport EAGAIN, EBUSY, ESTALE
 from queue import Empty
 
 from hardy._core cimport runtime
@@ -55,12 +55,14 @@ cdef class LeaseRing(Channel):
         # 0: h holds a message; -1: there was none.
         cdef int rc, turn = 0
         cdef unsigned int seen = 0, deaths
-        cdef bint asks, waiting = False
-        cdef long long patience = self._patience(block, deadline)
+        cdef bint ends, waiting = False
+        cdef hdy_side *head = &self.q.ring.head
+        if self._has_chores():
+            self._do_chores()
         try:
             while True:
                 deaths = count_deaths()
-                if self._enter(patience):
+                if self._enter(head, block, deadline):
                     return -1
                 if from_state == HDY_SLOT_DEAD:
                     hdy_lease_sweep(&self.q)
@@ -71,18 +73,24 @@ cdef class LeaseRing(Channel):
                     rc = hdy_lease_take(&self.q, &h.lease, small, deaths)
                 if rc == -EAGAIN and block:
                     seen = hdy_ask(&self.q, HDY_ITEMS)
-                hdy_leave(&self.q)
+                    if from_state == HDY_SLOT_READY:
+                        rc = hdy_lease_take(&self.q, &h.lease, small, deaths)
+                hdy_leave(&self.q, head)
                 if rc == 0:
                     h.open = True
                     return 0
+                if rc == -EBUSY:
+                    if self._await_heap(block, deadline):
+                        return -1
+                    continue
                 if rc != -EAGAIN:
                     check_rc(rc)
                 if not block or hdy_now_ns() >= deadline:
                     return -1
                 # While others hold leases, their messages may come back.
-                asks = self.q.ring.closes or (who == HDY_ENDED_FOR_LOOPS and turn)
-                asks = asks and self.q.ring.leased == self.q.ring.dead
-                self._await_items(asks, &waiting, who, seen, deaths, deadline, turn)
+                ends = self.q.ring.closes or (who == HDY_ENDED_FOR_LOOPS and turn)
+                ends = ends and self.q.ring.leased == self.q.ring.dead
+                self._await_items(ends, &waiting, who, seen, deaths, deadline, turn)
                 turn += 1
         finally:
             if waiting:
@@ -134,32 +142,32 @@ cdef class LeaseRing(Channel):
 
     def _ack(self, Hold h):
         cdef unsigned int hand = 0
-        self._enter_surely()
+        self._enter_head()
         cdef int rc = hdy_lease_ack(&self.q, &h.lease, &hand)
-        hdy_leave(&self.q)
+        hdy_leave(&self.q, &self.q.ring.head)
         self._settle(h, rc, "acknowledge")
         if hand:
             with nogil:
                 hdy_hand_free(&self.q, hand)
 
     def _nack(self, Hold h, bint undo):
-        self._enter_surely()
+        self._enter_head()
         cdef int rc = hdy_lease_nack(&self.q, &h.lease, undo)
-        hdy_leave(&self.q)
+        hdy_leave(&self.q, &self.q.ring.head)
         self._settle(h, rc, "give back")
 
     def _bury(self, Hold h, bint undo=False):
-        self._enter_surely()
+        self._enter_head()
         cdef int rc = hdy_lease_bury(&self.q, &h.lease, undo)
-        hdy_leave(&self.q)
+        hdy_leave(&self.q, &self.q.ring.head)
         self._settle(h, rc, "put away")
 
     def _tally(self):
         # (leased now, waiting to be delivered again, dead letters)
-        self._enter_surely()
+        self._enter_head()
         hdy_lease_sweep(&self.q)
         cdef unsigned int leased = self.q.ring.leased, ready = self.q.ring.ready, dead = self.q.ring.dead
-        hdy_leave(&self.q)
+        hdy_leave(&self.q, &self.q.ring.head)
         return leased - ready - dead, ready, dead
 
     def _join(self, timeout):
@@ -172,14 +180,14 @@ cdef class LeaseRing(Channel):
         self.segment.check()
         while True:
             deaths = count_deaths()
-            if self._enter(deadline):
+            if self._enter(&r.head, True, deadline):
                 return False
             if turn:
                 hdy_lease_sweep(&self.q)
-            over = hdy_count(hdy_current(r)) == 0 and r.leased == r.dead
+            over = r.leased == r.dead and hdy_unread(r) == 0
             seen = hdy_ask(&self.q, HDY_DONE)
-            hdy_leave(&self.q)
+            hdy_leave(&self.q, &self.q.ring.head)
             if over or hdy_now_ns() >= deadline:
                 return bool(over)
-            self._sleep(&r.done_seq, seen, deaths, deadline, turn)
+            self._sleep(HDY_DONE, seen, deaths, deadline, turn)
             turn += 1

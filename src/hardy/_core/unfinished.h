@@ -4,26 +4,28 @@
 
 #include "users.h"
 
-/* One item less to be done. 0, or -ERANGE: there was none. In the guard. */
+/* One item less to be done. 0, or -ERANGE: there was none. In the head's guard. */
 static inline int hdy_ring_task_done(hdy_queue *q)
 {
     hdy_ring *r = q->ring;
-    if (hdy_current(r)->unfinished == 0)
+    uint64_t unfinished = hdy_unfinished(r);
+    if (unfinished == 0)
         return -ERANGE;
-    hdy_state *n = hdy_begin(r);
-    n->unfinished--;
+    hdy_begin(&r->head);
+    hdy_progress *n = hdy_progress_begin(r);
+    n->done++;
     hdy_user_act(q, n, -1);
-    if (n->unfinished == 0)
+    if (unfinished == 1)
         hdy_wake(q, HDY_DONE, INT_MAX);
     HDY_FAILPOINT("ring.task_done.before_commit");
-    hdy_commit(r);
+    hdy_commit(&r->head);
     HDY_FAILPOINT("ring.task_done.before_settle");
     hdy_user_settle(r);
     return 0;
 }
 
 /* Writes off what dead processes got and never finished. Returns the items of one such process and
- * its identity; 0: none. In the guard, by who waits in join. */
+ * its identity; 0: none. In the head's guard, by who waits in join. */
 static inline uint32_t hdy_ring_write_off(hdy_queue *q, uint64_t *identity)
 {
     hdy_ring *r = q->ring;
@@ -40,25 +42,27 @@ static inline uint32_t hdy_ring_write_off(hdy_queue *q, uint64_t *identity)
     }
     if (!lost)
         return 0;
-    hdy_state *n = hdy_begin(r);
+    uint64_t unfinished = hdy_unfinished(r);
+    hdy_begin(&r->head);
+    hdy_progress *n = hdy_progress_begin(r);
     uint32_t items = (uint32_t)lost->unfinished;
     if (items > INT16_MAX)
         items = INT16_MAX;
-    if (items > n->unfinished)
-        items = (uint32_t)n->unfinished;
+    if (items > unfinished)
+        items = (uint32_t)unfinished;
     *identity = lost->identity;
-    n->unfinished -= items;
+    n->done += items;
     n->stamp++;
     n->actor = (uint16_t)(lost - table + 1);
     n->delta = (int16_t)-(int32_t)items;
-    if (n->unfinished == 0)
+    if (unfinished == items)
         hdy_wake(q, HDY_DONE, INT_MAX);
     HDY_FAILPOINT("ring.write_off.before_commit");
-    hdy_commit(r);
+    hdy_commit(&r->head);
     HDY_FAILPOINT("ring.write_off.before_settle");
     hdy_user_settle(r);
     if (items == 0)
-        hdy_user_tally(lost, 0, hdy_current(r)->stamp);
+        hdy_user_tally(lost, 0, hdy_progress_now(r)->stamp);
     return items;
 }
 

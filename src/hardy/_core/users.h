@@ -1,5 +1,5 @@
 /* Who uses a queue: one entry a process, claimed at its first put, get or close, or by
- * the parent that gives it the queue; in the guard.
+ * the parent that gives it the queue; in the head's guard.
  *
  * Entries answer two questions that only matter after somebody closed or died: can anybody still
  * put (the end of the stream, as of a pipe whose writers have all closed), and which dead process
@@ -25,10 +25,32 @@ static inline void hdy_user_tally(hdy_user *p, int32_t unfinished, uint32_t stam
     hdy_store((uint64_t *)&p->unfinished, both);
 }
 
-/* Books the current state's delta with its actor, once. */
+/* The progress that holds, and a copy of it to change, as hdy_current and hdy_begin. In the head's guard; the copy
+ * is begun before each commit of the head of a joinable queue. */
+static inline hdy_progress *hdy_progress_now(hdy_ring *r)
+{
+    return &r->progress[hdy_load_relaxed(&r->head.commits) & 1];
+}
+
+static inline hdy_progress *hdy_progress_begin(hdy_ring *r)
+{
+    uint64_t holds = hdy_load_relaxed(&r->head.commits) & 1;
+    r->progress[!holds] = r->progress[holds];
+    return &r->progress[!holds];
+}
+
+/* Messages put and not done with. In the head's guard. */
+static inline uint64_t hdy_unfinished(hdy_ring *r)
+{
+    hdy_end tail;
+    hdy_peek(&r->tail, &tail);
+    return tail.seq - hdy_progress_now(r)->done;
+}
+
+/* Books the delta of the progress that holds with its actor, once. */
 static inline void hdy_user_settle(hdy_ring *r)
 {
-    const hdy_state *s = hdy_current(r);
+    const hdy_progress *s = hdy_progress_now(r);
     if (!s->actor || s->actor > HDY_USERS)
         return;
     hdy_user *p = &hdy_users(r)[s->actor - 1];
@@ -54,7 +76,7 @@ static inline hdy_user *hdy_user_of(hdy_queue *q, uint64_t identity)
     HDY_FAILPOINT("ring.user.before_commit");
     spare->identity = 0;
     spare->flags = spare->waiting = 0;
-    hdy_user_tally(spare, 0, hdy_current(q->ring)->stamp);
+    hdy_user_tally(spare, 0, hdy_progress_now(q->ring)->stamp);
     hdy_store(&spare->identity, identity);
     HDY_FAILPOINT("ring.user.after_commit");
     return spare;
@@ -74,7 +96,7 @@ static inline hdy_user *hdy_user_own(hdy_queue *q)
 }
 
 /* Before the commit of a joinable queue's get (+n) or task_done (-1): names the actor. */
-static inline void hdy_user_act(hdy_queue *q, hdy_state *n, int delta)
+static inline void hdy_user_act(hdy_queue *q, hdy_progress *n, int delta)
 {
     hdy_user *p = hdy_user_own(q);
     n->stamp++;
