@@ -124,12 +124,21 @@ REGISTRY: list[tuple[str, list[tuple[Scenario, tuple[int, ...]]]]] = [
     (
         r"ring\.repair\.head",
         [(repairer(first), (1,)) for first in FIRST_DEATHS if first.startswith("get")]
-        + [(t.repairer_of_take, (1,)), (t.repairer_of_ack, (1,))],
+        + [(t.repairer_of_take, (1,)), (t.repairer_of_ack, (1,)), (q.mender_of_all, (1,))],
     ),
-    (r"ring\.repair\.tail", [(repairer(first), (1,)) for first in FIRST_DEATHS if first in IN_TAIL]),
     (
-        r"guard\.dead\..*|ring\.mend\.(after_mark|done)",
-        [(repairer(first), (1,)) for first in FIRST_DEATHS] + [(t.repairer_of_take, (1,)), (t.repairer_of_ack, (1,))],
+        r"ring\.repair\.tail",
+        [(repairer(first), (1,)) for first in FIRST_DEATHS if first in IN_TAIL] + [(q.mender_of_all, (1,))],
+    ),
+    (
+        r"guard\.dead\..*",
+        [(repairer(first), (1,)) for first in FIRST_DEATHS]
+        + [(t.repairer_of_take, (1,)), (t.repairer_of_ack, (1,)), (q.mender_of_all, (1, 2, 3))],
+    ),
+    (
+        r"ring\.mend\.(after_mark|done)",
+        [(repairer(first), (1,)) for first in FIRST_DEATHS]
+        + [(t.repairer_of_take, (1,)), (t.repairer_of_ack, (1,)), (q.mender_of_all, (1,))],
     ),
     (
         r"ring\.mend\.after_unit",

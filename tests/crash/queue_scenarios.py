@@ -6,6 +6,7 @@ A scenario arranges a queue with others waiting, has one process die at the fail
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -19,7 +20,7 @@ from crash.queue_world import (
     touch,
 )
 from helpers.crew import Crew, Line, must_die
-from helpers.ring_view import look
+from helpers.ring_view import holders_of_guards, look
 from helpers.waiting import wait_until
 
 from hardy._ipc.queues import Queue
@@ -307,3 +308,26 @@ def repairer(first: str) -> Scenario:
 
     scenario.__name__ = f"repairer_after_{first}"
     return scenario
+
+
+def mender_of_all(crew: Crew, failpoint: str) -> World:
+    """Two wait in put; one dies in each of the three guards, all at once; then the one that mends that, twice."""
+    world = World(Queue(5), crew)
+    world.put(4)
+    inside = [crew.start(put_each, world.queue, [VICTIM], LARGE, failpoint="heap.alloc.before_commit=stop")]
+    inside[0].wait_stopped()
+    world.put(1)
+    world.start_putters(2)
+    world.stop_all()
+    inside.append(crew.start(put_each, world.queue, [30_000], failpoint="ring.wait.after_ask=stop"))
+    inside.append(crew.start(get_each, world.queue, 1, failpoint="ring.commit.after=stop"))
+    for actor in inside:
+        actor.wait_stopped()
+    assert holders_of_guards(world.queue) == {actor.pid for actor in inside}
+    for actor in inside:
+        actor.signal(signal.SIGKILL)
+        must_die(actor, "in a guard")
+    for step in (failpoint, failpoint.partition("=")[0]):
+        crew.dies(touch, world.queue, failpoint=step)
+    world.resume_all()
+    return world

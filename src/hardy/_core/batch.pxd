@@ -13,7 +13,7 @@ cdef extern from "message.h":
         unsigned long long size
         char *small
         unsigned long long room
-        unsigned int unit
+        unsigned int unit, more
 
 cdef enum:
     BATCH_MESSAGES = 128
@@ -29,6 +29,7 @@ cdef class Batch:
     cdef Py_ssize_t total
     cdef bint fits(self, size_t size) noexcept
     cdef void add(self, encoding *e) noexcept
+    cdef void _copy(self, encoding *e) noexcept
 
 cdef class Basket:
     # Messages that came out of one get.

@@ -18,19 +18,26 @@ cdef class Batch:
         return self.count < BATCH_MESSAGES and self.used + size <= BATCH_BYTES
 
     cdef void add(self, encoding *e) noexcept:
-        cdef int i
         cdef hdy_message *m = &self.messages[self.count]
         self.parts[self.count].iov_base = self.bytes + self.used
         self.parts[self.count].iov_len = e.size
-        for i in range(e.nparts):
-            memcpy(self.bytes + self.used, e.parts[i].iov_base, e.parts[i].iov_len)
-            self.used += e.parts[i].iov_len
+        if e.nparts == 1 and e.size == 8:
+            memcpy(self.bytes + self.used, e.parts[0].iov_base, 8)  # one instruction
+            self.used += 8
+        else:
+            self._copy(e)
         m.kind = e.kind
         m.size = e.size
         m.parts = &self.parts[self.count]
         m.nparts = 1
         m.unit = 0
         self.count += 1
+
+    cdef void _copy(self, encoding *e) noexcept:
+        cdef int i
+        for i in range(e.nparts):
+            memcpy(self.bytes + self.used, e.parts[i].iov_base, e.parts[i].iov_len)
+            self.used += e.parts[i].iov_len
 
 
 cdef class Basket:

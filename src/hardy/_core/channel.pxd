@@ -1,9 +1,10 @@
 # put and get; see channel.pyx.
-from hardy._core.batch cimport Batch, hdy_got, hdy_message
+from hardy._core.batch cimport Basket, Batch, hdy_got, hdy_message
 from hardy._core.codec cimport encoding
 from hardy._core.ring cimport Ring
 
 cdef class Channel(Ring):
+    cdef Basket _basket
     cdef int _push(self, hdy_message *m, int count, int *done, bint block, long long deadline) except -2
     cdef int _push_large(self, hdy_message *m, bint block, long long deadline) except -2
     cdef int _wait_space(self, unsigned long long size, bint block, long long deadline) except -2

@@ -236,13 +236,13 @@ cdef class Channel(Ring):
         try:
             for obj in objects:
                 _keep = encode(obj, &e, self._dumps)
-                self._writable(e.size, True, deadline)
                 if not batch.fits(e.size):
                     self._flush(batch, deadline)
-                if e.size <= HDY_INLINE_MAX:
+                if e.size <= self._most_at_once:
                     batch.add(&e)
                 else:
                     self._flush(batch, deadline)
+                    self._writable(e.size, True, deadline)
                     self._put_encoded(&e, True, deadline)
                     batch.total += 1
             self._flush(batch, deadline)
@@ -260,6 +260,8 @@ cdef class Channel(Ring):
         cdef int done = 0, at = 0, count = batch.count
         batch.count = 0
         batch.used = 0
+        if count:
+            self._writable(0, True, deadline)
         while at < count:
             done = 0
             if self._push(&batch.messages[at], count - at, &done, True, deadline):
@@ -415,7 +417,10 @@ cdef class Channel(Ring):
         if self.closed:
             raise Closed(f"{self!r} is closed in this process")
         self.segment.check()
-        cdef Basket b = Basket()
+        # The one that was kept from the last call; another thread may be at it meanwhile.
+        cdef Basket b = self._basket or Basket()
+        self._basket = None
+        cdef hdy_got *got
         objs = []
         failed = None
         while want:
@@ -433,13 +438,23 @@ cdef class Channel(Ring):
                 pass  # another took the large one meanwhile
             except CannotUnpickle as error:
                 failed = failed or error
-            for i in range(done):
+            i = 0
+            while i < done:
+                got = &b.got[i]
                 try:
-                    objs.append(self._decoded(b.got[i].kind, b.got[i].pid, b.got[i].small, b.got[i].size, None))
-                except CannotUnpickle as error:
-                    failed = failed or error
+                    while i < done:
+                        got = &b.got[i]
+                        i += 1
+                        objs.append(decode(got.kind, got.small, got.size, self._loads))
+                except Exception as error:
+                    if failed is None:
+                        failed = CannotUnpickle.of(error, got.pid)
+                        failed.__cause__ = error
             want -= done
             wait = wait and not objs and failed is None
+            if done and not b.got[0].more:
+                break
+        self._basket = b
         if failed is not None:
             failed.rest = objs
             raise failed

@@ -20,6 +20,7 @@ typedef struct {
     char *small;   /* room for the small ones */
     uint64_t room; /* large: the size that the caller has made room for */
     uint32_t unit; /* large: its extents, in this process's hand (0: the message is in `small`) */
+    uint32_t more; /* of the first of several: whether messages were left that were to be had */
 } hdy_got;
 
 #endif

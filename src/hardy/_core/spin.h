@@ -24,7 +24,7 @@
 #define HDY_SPIN_LOOK_AT_CPUS 256 /* waits between two looks at the affinity mask */
 
 /* Of this process: how many messages it put by single puts. With the GIL. */
-static uint64_t hdy_puts_here;
+__attribute__((unused)) static uint64_t hdy_puts_here;
 
 /* Whether to spin before this sleep; with the GIL. */
 static inline int hdy_spin_pays(hdy_queue *q, int what)
