@@ -315,14 +315,14 @@ def mender_of_all(crew: Crew, failpoint: str) -> World:
     world = World(Queue(5), crew)
     world.put(4)
     inside = [crew.start(put_each, world.queue, [VICTIM], LARGE, failpoint="heap.alloc.before_commit=stop")]
-    inside[0].wait_stopped()
+    inside[-1].wait_stopped()
     world.put(1)
     world.start_putters(2)
     world.stop_all()
     inside.append(crew.start(put_each, world.queue, [30_000], failpoint="ring.wait.after_ask=stop"))
+    inside[-1].wait_stopped()
     inside.append(crew.start(get_each, world.queue, 1, failpoint="ring.commit.after=stop"))
-    for actor in inside:
-        actor.wait_stopped()
+    inside[-1].wait_stopped()
     assert holders_of_guards(world.queue) == {actor.pid for actor in inside}
     for actor in inside:
         actor.signal(signal.SIGKILL)

@@ -34,6 +34,13 @@ cdef Py_ssize_t _wanted(object max_items) except -1:
     return min(max_items, PY_SSIZE_T_MAX)
 
 
+cdef inline bint _is_plain(object timeout_s):
+    # Whether it is surely valid, so that it need not be looked at before there is something to wait for.
+    if timeout_s is None or type(timeout_s) is int:
+        return True
+    return type(timeout_s) is float and <double>timeout_s == <double>timeout_s
+
+
 cdef inline void _address(hdy_message *m, encoding *e) noexcept:
     m.kind = e.kind
     m.size = e.size
@@ -184,7 +191,7 @@ cdef class Channel(Ring):
         cdef bint wait
         cdef long long deadline = HDY_FOREVER
         _keep = encode(obj, &e, self._dumps)
-        if timeout is None and self._usable(HDY_USER_PUT) and e.size <= self._most_at_once:
+        if _is_plain(timeout) and self._usable(HDY_USER_PUT) and e.size <= self._most_at_once:
             _address(&m, &e)
             if hdy_put_now(&self.q, &m) == 0:
                 hdy_puts_here += 1
@@ -337,7 +344,7 @@ cdef class Channel(Ring):
         cdef hdy_got got
         cdef bint wait
         cdef long long deadline = HDY_FOREVER
-        if timeout is None and self._usable(0):
+        if _is_plain(timeout) and self._usable(0):
             got.small = small
             got.room = 0
             if hdy_get_now(&self.q, &got) == 0:
