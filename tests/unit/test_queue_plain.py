@@ -74,7 +74,9 @@ def same(a: Any, b: Any, twins: dict[int, Any]) -> bool:
     if len(a) != len(b):
         return False
     if isinstance(a, dict):
-        return all(same(x, y, twins) for p, q in zip(a.items(), b.items(), strict=True) for x, y in zip(p, q))
+        return all(
+            same(x, y, twins) for p, q in zip(a.items(), b.items(), strict=True) for x, y in zip(p, q, strict=True)
+        )
     if isinstance(a, bytearray):
         return a == b
     return all(same(x, y, twins) for x, y in zip(a, b, strict=True))
@@ -91,7 +93,7 @@ def graphs(draw: st.DrawFn) -> Any:
     for kind in draw(st.lists(st.sampled_from([list, tuple, dict, set, frozenset, "again"]), max_size=8)):
         members = [nodes[i] for i in draw(st.lists(st.integers(0, len(nodes) - 1), max_size=4))]
         if kind is dict:
-            nodes.append(dict(zip(draw(st.lists(HASHABLE, min_size=4, max_size=4)), members)))
+            nodes.append(dict(zip(draw(st.lists(HASHABLE, min_size=4, max_size=4)), members, strict=False)))
         elif kind in (set, frozenset):
             nodes.append(kind(draw(st.lists(HASHABLE, max_size=4))))
         elif kind == "again":
