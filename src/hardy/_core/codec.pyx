@@ -22,7 +22,9 @@ cdef extern from "Python.h":
 cdef extern from "plain_write.h":
     const int HDY_PLAIN_OK
     const int HDY_PLAIN_FAILED
-    int hdy_plain_encode(object, unsigned char *small, size_t room, PyObject **heap, size_t *used) except? HDY_PLAIN_FAILED
+    int hdy_plain_encode(
+        object, unsigned char *small, size_t room, PyObject **heap, size_t *used
+    ) except? HDY_PLAIN_FAILED
 
 cdef extern from "plain_read.h":
     object hdy_plain_decode(const char *, size_t)
