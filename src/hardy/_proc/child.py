@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import os
 import pickle
+import traceback
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -107,9 +108,6 @@ def _exited(error: SystemExit) -> tuple[Kind, bytes]:
 
 
 def _raised(error: BaseException) -> tuple[Kind, bytes]:
-    # Not at the top: every new interpreter would import it, and few need it.
-    import traceback
-
     text = "".join(traceback.format_exception(type(error), error, _without_our_frames(error.__traceback__)))
     try:
         pickled: bytes | None = dumps(error)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hardy._core import lifeline, runtime
-from hardy._proc import child, verdict
+from hardy._proc import verdict
 from hardy._proc.outcome import OutcomeFile
 from hardy._stdlib.process import (
     StdlibProcess,
@@ -234,6 +234,9 @@ class BaseProcess(StdlibProcess):
         self._verdict = None
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
+        # Imported already, by who forked or by the arming: to tell how it went must take no new descriptor.
+        from hardy._proc import child
+
         file = self._result_file or child.result_file()
         assert file is not None
         if parent_sentinel is not None:
