@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 import hypothesis
 import pytest
 
@@ -22,6 +25,21 @@ def pytest_configure(config: pytest.Config) -> None:
             f"the hardy at {runtime.__file__} is a release build, without failpoints. "
             "Run `make test`, or build with HARDY_FAILPOINTS=1."
         )
+    load_all_failpoints()
+
+
+def load_all_failpoints() -> None:
+    """Import every part that has failpoints: the crash tests are made from the list of those that are known.
+
+    A program imports only what it uses, and so would the tests.
+    """
+    for part in ("_core", "_events", "_exec", "_ipc", "_proc", "_sync"):
+        try:
+            package = importlib.import_module(f"hardy.{part}")
+        except ModuleNotFoundError:
+            continue
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
 
 
 def pytest_report_header() -> str:

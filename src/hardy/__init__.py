@@ -22,9 +22,8 @@ from multiprocessing import (
     parent_process,
     reducer,
 )
-from multiprocessing.util import SUBDEBUG, SUBWARNING
+from typing import TYPE_CHECKING, Any
 
-from hardy._install import install
 from hardy._version import __version__
 from hardy.context import AuthenticationError, BufferTooShort, Process, ProcessError, TimeoutError, get_default_context
 from hardy.errors import (
@@ -45,19 +44,45 @@ from hardy.errors import (
     ResultNotPicklable,
     TasksLost,
 )
-from hardy.queues import DeadLetter, Empty, Full, JoinableQueue, Lease, Queue, SimpleQueue, TaskQueue
-from hardy.synchronize import (
-    Barrier,
-    BoundedSemaphore,
-    BrokenBarrierError,
-    Condition,
-    Event,
-    Lock,
-    NamedLock,
-    RLock,
-    RWLock,
-    Semaphore,
-)
+
+if TYPE_CHECKING:
+    from multiprocessing.util import SUBDEBUG, SUBWARNING
+
+    from hardy._install import install
+    from hardy.queues import DeadLetter, Empty, Full, JoinableQueue, Lease, Queue, SimpleQueue, TaskQueue
+    from hardy.synchronize import (
+        Barrier,
+        BoundedSemaphore,
+        BrokenBarrierError,
+        Condition,
+        Event,
+        Lock,
+        NamedLock,
+        RLock,
+        RWLock,
+        Semaphore,
+    )
+
+# Where the names above come from when they are first asked for: a program, and each child of spawn, imports only
+# what it uses.
+_LATE = {
+    "multiprocessing.util": ("SUBDEBUG", "SUBWARNING"),
+    "hardy._install": ("install",),
+    "hardy.queues": ("DeadLetter", "Empty", "Full", "JoinableQueue", "Lease", "Queue", "SimpleQueue", "TaskQueue"),
+    "hardy.synchronize": (
+        "Barrier",
+        "BoundedSemaphore",
+        "BrokenBarrierError",
+        "Condition",
+        "Event",
+        "Lock",
+        "NamedLock",
+        "RLock",
+        "RWLock",
+        "Semaphore",
+    ),
+}
+_HOME_OF = {name: module for module, names in _LATE.items() for name in names}
 
 _default = get_default_context()
 Array = _default.Array
@@ -142,3 +167,19 @@ __all__ = [
     "set_forkserver_preload",
     "set_start_method",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    home = _HOME_OF.get(name)
+    if home is not None:
+        value = globals()[name] = getattr(import_module(home), name)
+        return value
+    if f"{__name__}.{name}" in _LATE:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -19,8 +19,6 @@ from multiprocessing.context import (
 )
 from typing import TYPE_CHECKING, Any
 
-from hardy._proc.popen import Popen
-from hardy._proc.popen_fresh import Call, ForkserverPopen, SpawnPopen
 from hardy._proc.process import BaseProcess
 from hardy._stdlib.default import registered_context, set_current_context
 
@@ -29,6 +27,8 @@ if TYPE_CHECKING:
 
     from hardy._ipc.queues import JoinableQueue, Queue, SimpleQueue
     from hardy._ipc.tasks import TaskQueue
+    from hardy._proc.popen import Popen
+    from hardy._proc.popen_fresh import Call
     from hardy._stdlib.managers import SyncManager
     from hardy._stdlib.pool import Pool
     from hardy._sync.barrier import Barrier
@@ -89,6 +89,8 @@ class ForkProcess(BaseProcess):
 
     @staticmethod
     def _Popen(process_obj: Any) -> Popen:  # noqa: N802
+        from hardy._proc.popen import Popen
+
         return Popen(process_obj)
 
     @staticmethod
@@ -104,6 +106,8 @@ class SpawnProcess(BaseProcess):
 
     @staticmethod
     def _Popen(process_obj: Any) -> Popen:  # noqa: N802
+        from hardy._proc.popen_fresh import SpawnPopen
+
         return SpawnPopen(process_obj, _first_calls(process_obj))
 
     @staticmethod
@@ -119,6 +123,8 @@ class ForkServerProcess(BaseProcess):
 
     @staticmethod
     def _Popen(process_obj: Any) -> Popen:  # noqa: N802
+        from hardy._proc.popen_fresh import ForkserverPopen
+
         return ForkserverPopen(process_obj, _first_calls(process_obj))
 
     @staticmethod
@@ -317,7 +323,7 @@ _concrete_contexts: dict[str, BaseContext] = {
     "spawn": SpawnContext(),
     "forkserver": ForkServerContext(),
 }
-_told: dict[str, Call] = {}
+_told: dict[str, Callable[[], object]] = {}
 # The stdlib's answer, before `install` makes it ours.
 _ALL_METHODS = multiprocessing.get_all_start_methods()
 _default_context = DefaultContext(_concrete_contexts[_ALL_METHODS[0]])
@@ -331,7 +337,7 @@ def get_default_context() -> DefaultContext:
 
 def tell_children(name: str, function: Callable[[], object]) -> None:
     """Have every child of spawn and forkserver call `function` before it imports the user's modules."""
-    _told[name] = Call(function)
+    _told[name] = function
 
 
 def _follow(method: str) -> None:
@@ -340,5 +346,7 @@ def _follow(method: str) -> None:
 
 
 def _first_calls(process_obj: BaseProcess) -> dict[str, Call]:
+    from hardy._proc.popen_fresh import Call
+
     method = process_obj._start_method or _default_context.get_start_method()
-    return {"hardy_context": Call(_follow, method), **_told}
+    return {"hardy_context": Call(_follow, method), **{name: Call(function) for name, function in _told.items()}}

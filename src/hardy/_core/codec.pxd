@@ -6,6 +6,7 @@ cdef extern from "sys/uio.h":
 
 cdef enum:
     CODEC_PARTS = 132  # header, pickle, and 64 buffers with padding each
+    CODEC_SMALL = 1024
 
 ctypedef struct encoding:
     unsigned int kind
@@ -13,6 +14,7 @@ ctypedef struct encoding:
     int nparts
     iovec parts[CODEC_PARTS]
     long long scratch
+    unsigned char[CODEC_SMALL] small
 
 # Fills *e with pointers into what it returns (and into `obj`): keep both until the bytes are copied.
 cdef object encode(object obj, encoding *e, object dumps)

@@ -8,6 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE, PyBytes_FromStri
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_FromDouble
 from cpython.buffer cimport PyObject_GetBuffer, PyBuffer_Release, PyBUF_SIMPLE
+from cpython.ref cimport Py_DECREF
 from libc.string cimport memcpy
 
 cdef extern from "Python.h":
@@ -16,6 +17,17 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_ASCII(object)
     const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *size) except NULL
     object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *errors)
+    ctypedef struct PyObject
+
+cdef extern from "plain_write.h":
+    const int HDY_PLAIN_OK
+    const int HDY_PLAIN_FAILED
+    int hdy_plain_encode(
+        object, unsigned char *small, size_t room, PyObject **heap, size_t *used
+    ) except? HDY_PLAIN_FAILED
+
+cdef extern from "plain_read.h":
+    object hdy_plain_decode(const char *, size_t)
 
 cdef enum:
     KIND_NONE = 0
@@ -27,6 +39,7 @@ cdef enum:
     KIND_BYTES = 6
     KIND_PICKLE = 7
     KIND_BUFFERS = 8  # pickle with out-of-band buffers
+    KIND_PLAIN = 9  # containers of plain values (plain.h)
 
 cdef char[64] _zeros
 for _i in range(64):
@@ -79,11 +92,38 @@ cdef object _encode_buffers(bytes pickled, list buffers, encoding *e):
     return b
 
 
+cdef inline object _stolen(PyObject *owned):
+    obj = <object>owned
+    Py_DECREF(obj)
+    return obj
+
+
+cdef inline bint _may_be_plain(object kind) noexcept:
+    return (
+        kind is dict or kind is tuple or kind is list or kind is set or kind is frozenset or kind is bytearray
+        or kind is str
+    )
+
+
+cdef inline bint _encode_plain(object obj, encoding *e, PyObject **heap) except -1:
+    # Whether it was plain all through. Nothing else looks at *e meanwhile.
+    cdef size_t used
+    if hdy_plain_encode(obj, e.small, CODEC_SMALL, heap, &used) != HDY_PLAIN_OK:
+        return False
+    e.kind = KIND_PLAIN
+    if heap[0] == NULL:
+        _part(e, e.small, used)
+    else:
+        _part(e, PyBytes_AS_STRING(<object>heap[0]), used)
+    return True
+
+
 cdef object encode(object obj, encoding *e, object dumps):
     cdef int overflow = 0
     cdef Py_ssize_t n
     cdef const char *p
     cdef double d
+    cdef PyObject *heap = NULL
     e.size = 0
     e.nparts = 0
     kind = type(obj)
@@ -124,6 +164,8 @@ cdef object encode(object obj, encoding *e, object dumps):
     elif kind is bool:
         e.kind = KIND_TRUE if obj else KIND_FALSE
         return None
+    if _may_be_plain(kind) and _encode_plain(obj, e, &heap):
+        return None if heap == NULL else _stolen(heap)
     pickled, buffers = dumps(obj)
     if buffers:
         return _encode_buffers(pickled, buffers, e)
@@ -146,6 +188,8 @@ cdef object decode(unsigned int kind, const char *p, Py_ssize_t n, object loads)
         return PyBytes_FromStringAndSize(p, n)
     if kind == KIND_STR:
         return PyUnicode_DecodeUTF8(p, n, NULL)
+    if kind == KIND_PLAIN:
+        return hdy_plain_decode(p, n)
     if kind == KIND_PICKLE:
         return loads(PyBytes_FromStringAndSize(p, n))
     if kind == KIND_FLOAT and n == 8:

@@ -20,10 +20,10 @@ from typing import Any
 
 from hardy._core import board, lifeline, runtime
 from hardy._core.lifeline import Child
+from hardy._proc import child as _child_side  # noqa: F401 - what the child needs is there before it is forked
 from hardy._proc.memory_kills import count_memory_kills
 from hardy._proc.outcome import Kind, OutcomeFile
-from hardy._stdlib.launch import flush_std_streams
-from hardy._stdlib.process import leave_fork, prepare_exit
+from hardy._stdlib.process import flush_std_streams, leave_fork, prepare_exit
 
 __all__ = ["UNKNOWN_EXITCODE", "Popen"]
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hardy._core import lifeline, runtime
-from hardy._proc import child, verdict
-from hardy._proc.entrusted import entrusted_queues
+from hardy._proc import verdict
 from hardy._proc.outcome import OutcomeFile
-from hardy._proc.popen import Popen
 from hardy._stdlib.process import (
     StdlibProcess,
     add_child,
@@ -22,6 +21,9 @@ from hardy._stdlib.process import (
 
 if TYPE_CHECKING:
     from asyncio import Future
+
+    from hardy._core.ring import Ring
+    from hardy._proc.popen import Popen
 
 __all__ = ["BaseProcess", "ParentProcess"]
 
@@ -96,7 +98,7 @@ class BaseProcess(StdlibProcess):
         assert self._popen is None, "cannot start a process twice"
         assert self._parent_pid == os.getpid(), "can only start a process object created by current process"
         forget_ended_children()
-        queues = entrusted_queues(self)
+        queues = self._entrusted_queues()
         self._popen = self._Popen(self)
         self._sentinel = self._popen.sentinel
         identity = runtime.identity_of(self._popen.pid) if queues else 0
@@ -105,6 +107,13 @@ class BaseProcess(StdlibProcess):
         # The target may hold this very object (the stdlib's bpo-30775).
         del self._target, self._args, self._kwargs
         add_child(self)
+
+    def _entrusted_queues(self) -> list[Ring]:
+        if "hardy._core.ring" not in sys.modules:
+            return []  # a program without queues
+        from hardy._proc.entrusted import entrusted_queues
+
+        return entrusted_queues(self)
 
     def join(self, timeout: float | None = None) -> None:
         self._check_made()
@@ -225,6 +234,9 @@ class BaseProcess(StdlibProcess):
         self._verdict = None
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
+        # Imported already, by who forked or by the arming: to tell how it went must take no new descriptor.
+        from hardy._proc import child
+
         file = self._result_file or child.result_file()
         assert file is not None
         if parent_sentinel is not None:

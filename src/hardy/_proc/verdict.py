@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hardy._proc.memory_kills import count_memory_kills
 from hardy._proc.outcome import Kind
-from hardy._proc.popen import Popen
 from hardy.errors import (
     ProcessDied,
     ProcessExited,
@@ -16,6 +15,9 @@ from hardy.errors import (
     ResultNotPicklable,
     signal_name,
 )
+
+if TYPE_CHECKING:
+    from hardy._proc.popen import Popen
 
 __all__ = ["Verdict", "check_timeout", "judge"]
 

@@ -18,7 +18,6 @@ __all__ = [
     "ForkserverDupFd",
     "SpawnDupFd",
     "connect_to_forkserver",
-    "flush_std_streams",
     "preparation_data",
     "read_pid",
     "spawn_interpreter",
@@ -27,8 +26,8 @@ __all__ = [
     "wait_for_forkserver_end",
 ]
 
-# What a child needs of hardy before it can begin.
-_OURS = "hardy"
+# What children of the forkserver need of hardy; what it has imported, they need not.
+_OURS = ("hardy", "hardy.queues", "hardy.synchronize", "hardy._proc.child", "hardy._proc.popen_fresh")
 
 # How a descriptor is named in the pickle of a process that is being started.
 SpawnDupFd: type[Any] = _popen_spawn._DupFd
@@ -46,11 +45,6 @@ class spawning:  # noqa: N801 - used as a statement
 
     def __exit__(self, *error: object) -> None:
         _context.set_spawning_popen(None)
-
-
-def flush_std_streams() -> None:
-    """So that what is in their buffers is not written twice."""
-    _util._flush_std_streams()  # type: ignore[attr-defined]
 
 
 def preparation_data(name: str) -> dict[str, Any]:
@@ -87,9 +81,7 @@ def connect_to_forkserver(fds: list[int]) -> tuple[int, int]:
         where it says the child's pid and how it ended, and where the child reads its process object.
     """
     preload = _forkserver._forkserver._preload_modules  # type: ignore[attr-defined]
-    if _OURS not in preload:
-        # Else every child would import it anew.
-        preload.append(_OURS)
+    preload.extend(name for name in _OURS if name not in preload)
     return _forkserver.connect_to_new_process(fds)
 
 

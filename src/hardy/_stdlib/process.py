@@ -13,6 +13,7 @@ __all__ = [
     "StdlibProcess",
     "add_child",
     "discard_child",
+    "flush_std_streams",
     "forget_ended_children",
     "leave_fork",
     "prepare_exit",
@@ -50,6 +51,11 @@ if TYPE_CHECKING:
 
 else:
     StdlibProcess = BaseProcess
+
+
+def flush_std_streams() -> None:
+    """So that what is in their buffers is not written twice."""
+    _util._flush_std_streams()  # type: ignore[attr-defined]
 
 
 def add_child(process: BaseProcess) -> None:

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import select
 import socket
@@ -128,6 +127,8 @@ class NamedLock(Recoverable):
         prefix = b"\0hardy-lock-%d-" % os.getuid()
         encoded = self.name.encode("utf-8", "surrogatepass")
         if len(prefix) + len(encoded) > _MOST_ADDRESS_BYTES or not (self.name.isascii() and self.name.isprintable()):
+            import hashlib  # loads OpenSSL, which few names need
+
             encoded = b"sha256-" + hashlib.sha256(encoded).hexdigest().encode()
         return prefix + encoded
 
