@@ -40,6 +40,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--peers", action="store_true", help="every peer too, --peer-seconds each")
     parser.add_argument("--peer-seconds", type=float, default=30.0, help="(default: 30)")
     parser.add_argument("--only", action="append", default=[], metavar="SUBJECT", help="only this queue or lock")
+    parser.add_argument("--steps", type=int, help=f"things done in one round (default: {STEPS}; peers: {_PEER_STEPS})")
     parser.add_argument("--keep-going", action="store_true", help="go on after a round that failed")
     parser.add_argument("--write", type=Path, metavar="DOCUMENT", help="put the table into this document")
     parsed = parser.parse_args(arguments)
@@ -57,7 +58,7 @@ def _arguments(arguments: list[str] | None) -> argparse.Namespace:
     return parsed
 
 
-def draw_rounds(seed: int, kit: str, only: list[str]) -> Iterator[Plan]:
+def draw_rounds(seed: int, kit: str, only: list[str], steps: int | None = None) -> Iterator[Plan]:
     """The rounds of a seed, without end: each subject once in each turn, in an order of its own."""
     if kit in pools.KITS:
         subjects: tuple[str, ...] = ("pool",)
@@ -73,8 +74,8 @@ def draw_rounds(seed: int, kit: str, only: list[str]) -> Iterator[Plan]:
         order = list(subjects)
         generator(seed, number, -1).shuffle(order)
         for subject in order:
-            steps = STEPS if nests else _PEER_STEPS
-            yield draw_plan(seed, number, kit, subject, SEATS, steps, can_nest=nests)
+            most = steps or (STEPS if nests else _PEER_STEPS)
+            yield draw_plan(seed, number, kit, subject, SEATS, most, can_nest=nests)
             number += 1
 
 
@@ -99,7 +100,7 @@ def run_kit(kit: str, seed: int, seconds: float, options: argparse.Namespace) ->
     """All rounds of one library, as long as there is time."""
     totals = Totals(kit)
     began = said = time.monotonic()
-    for plan in draw_rounds(seed, kit, options.only):
+    for plan in draw_rounds(seed, kit, options.only, options.steps):
         if options.round is not None and plan.number != options.round:
             if plan.number > options.round:
                 break

@@ -93,7 +93,8 @@ class _Open(_Faulty):
     _let_in = False
 
     def acquire(self, *arguments: Any, **named: Any) -> bool:
-        if self._is_turn():
+        self._turn += 1
+        if self._turn % 3 == 0:
             self._let_in = True
             return True
         return bool(self._inner.acquire(*arguments, **named))

@@ -7,9 +7,9 @@ process how far it had come:
     seat 0: header page (SEAT words, then the text of an error), then records of 32 bytes
     seat 1: ...
 
-A record is four 8-byte words: code, value, start, end. The writer stores code, value, start and end = 0, then counts the
-record; when the operation is over it stores the value that it gave, then the end. Killed in between, `end` stays 0: the
-process died *inside* that operation. Each seat has one writer at a time.
+A record is four 8-byte words: code, value, start, end. The writer stores code, value, start and end = 0, then counts
+the record; when the operation is over it stores the value that it gave, then the end. Killed in between, `end` stays 0:
+the process died *inside* that operation. Each seat has one writer at a time.
 """
 
 from __future__ import annotations
@@ -26,35 +26,15 @@ RECORD_WORDS = 4
 MOST_TEXT = PAGE - 1024
 
 # Operations; the low byte of a record's code.
-PUT, GET, ITEM, TAKE, ACK, NACK, DONE, ACQUIRE, RELEASE, WAIT, SET, START, NOTICED, TASK, RESULT = range(1, 16)
-OP_NAMES = [
-    "none",
-    "put",
-    "get",
-    "item",
-    "take",
-    "ack",
-    "nack",
-    "task_done",
-    "acquire",
-    "release",
-    "wait",
-    "set",
-    "start",
-    "noticed",
-    "task",
-    "result",
-]
-# What was seen, in the bits above the incarnation; WRONG ones fail the run.
+PUT, GET, ITEM, TAKE, ACK, NACK, DONE, ACQUIRE, RELEASE, WAIT, SET, START, NOTICED = range(1, 14)
+# What was seen, in the bits above the incarnation.
 REFUSED, RECOVERED, CORRUPT, NOT_ALONE, TORN, UNMARKED, BROKEN = (1 << (40 + bit) for bit in range(7))
 INC_SHIFT, INC_MASK = 8, 0xFFFF
 EXTRA_SHIFT, EXTRA_MASK = 24, 0xFFFF
 
 # Words of the control page.
-PHASE, WORLD_STATE, WORLD_PID, FDS_BEFORE, FDS_AFTER, BYTES_LEFT, TASKS_LOST, OWNER, FIRST, SECOND, TOKENS, RSS = range(
-    12
-)
-ZOMBIES, LEFT_LOCKED, PERMITS_SHORT = 12, 13, 14
+PHASE, WORLD_STATE, WORLD_PID, FDS_BEFORE, FDS_AFTER, BYTES_LEFT, TASKS_LOST, ZOMBIES = range(8)
+OWNER, FIRST, SECOND, TOKENS, LEFT_LOCKED, PERMITS_SHORT, RSS = range(8, 15)
 HOLDS = 64  # and one word a seat from here
 # Values of PHASE and WORLD_STATE.
 RUNNING, DRAINING = 0, 1

@@ -1,8 +1,8 @@
 """The seats of a lock's round. What a lock guards are words of the ledger, which tell whether it guarded them.
 
 `OWNER` is written by whoever holds the lock alone; `FIRST` and `SECOND` are always equal when nobody is inside. What
-several may hold at once has a word a seat (`HOLDS`): each seat looks at all of them twice, and what it finds unchanged was
-held all the while in between.
+several may hold at once has a word a seat (`HOLDS`): each seat looks at all of them twice, and what it finds unchanged
+was held all the while in between.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from chaos import ledger, watch, world
 from chaos import plan as plans
 from chaos.ledger import RECORD_WORDS, Ledger
 from chaos.plan import Plan
-from chaos.rounds import Result, _reap_adopted
+from chaos.rounds import Result, end_adopted
 from chaos.victims import Target, children_of, is_alive, stacks, tree_of
 
 WORKERS = 4
@@ -278,7 +278,6 @@ class PoolRound:
         self.result.orphan_s.append(seconds)
         for pid in running:
             self.result.say("orphans", f"process {pid} lives {watch.GRACE_S:g} s after the main process died")
-            os.kill(pid, 9)
 
     def _end(self, main: subprocess.Popen[bytes], tree: list[int]) -> None:
         tree += tree_of(main.pid)
@@ -286,13 +285,8 @@ class PoolRound:
             main.kill()
         main.wait()
         # How it ended was not asked; only that nothing stays.
-        for pid in watch.wait_for_end(tree, 0.5)[0]:
-            try:
-                os.kill(pid, 9)
-            except ProcessLookupError:
-                continue  # it has just ended
-        watch.wait_for_end(tree, watch.GRACE_S)
-        _reap_adopted()
+        watch.wait_for_end(tree, 0.5)
+        end_adopted()
 
     def _judge(self, drained: bool) -> None:
         words, counts = self._book.words, self.result.counts

@@ -1,4 +1,4 @@
-"""The table: what was done, what came of it, and the numbers that must be zero; printed, and written into the document."""
+"""The table: what was done, what came of it, and the numbers that must be zero."""
 
 from __future__ import annotations
 

@@ -321,12 +321,7 @@ class Round:
                 self.result.say("orphans", f"process {pid} lives {watch.GRACE_S:g} s after the program's end")
             else:
                 self.result.counts["orphans"] += 1
-        for pid in running:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue  # it has just ended
-        _reap_adopted()
+        end_adopted()
 
     def _judge(self, drained: bool) -> None:
         result, book = self.result, self._book
@@ -406,11 +401,15 @@ def _spin_us(microseconds: int) -> None:
         pass
 
 
-def _reap_adopted() -> None:
-    """Orphans become children of this process (a subreaper): take their remains."""
+def end_adopted() -> None:
+    """Orphans became children of this process (a subreaper): end them, and take their remains."""
+    for pid in tree_of(os.getpid()):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue  # it has just ended
     while True:
         try:
-            if os.waitpid(-1, os.WNOHANG)[0] == 0:
-                return
+            os.waitpid(-1, 0)
         except ChildProcessError:
             return

@@ -20,8 +20,8 @@ _SHM = Path("/dev/shm")
 class Progress:
     """Whether a round goes on. Each seat's count of operations is looked at; a hang is no progress for `hang_s`.
 
-    A seat may rightly wait for others (a consumer for an item), so while kills go on it is the round as a whole that must
-    go on; when it drains, each seat must come to its end, and the round counts as hung when nobody has moved.
+    A seat may rightly wait for others (a consumer for an item), so while kills go on it is the round as a whole that
+    must go on; when it drains, each seat must come to its end, and the round counts as hung when nobody has moved.
     """
 
     def __init__(self, book: Ledger, hang_s: float) -> None:

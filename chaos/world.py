@@ -1,7 +1,9 @@
 """The world: the main process of a program of the user's kind, whose processes the conductor kills.
 
 It makes the shared object, starts a process in each seat, starts another when one has died, and when the conductor says
-that the round drains it lets them end and looks at what is left. Run as `python -m chaos.world PLAN LEDGER SEATS RECORDS`.
+that the round drains it lets them end and looks at what is left.
+
+    python -m chaos.world PLAN LEDGER SEATS RECORDS
 """
 
 from __future__ import annotations
