@@ -161,6 +161,8 @@ _LEFT: dict[str, Callable[[], None]] = {
     "name": _leave_name,
     "descriptor": _leave_descriptor,
 }
+# For a soak: more memory and descriptors all the time.
+GROWING = "growing"
 # What each must be found as.
 FOUND_AS = {
     "losing": "lost",
@@ -189,7 +191,7 @@ def subject_of(fault: str) -> str:
 
 def kit_class(fault: str) -> type[Kit]:
     """hardy with that fault."""
-    if fault not in FOUND_AS:
+    if fault not in FOUND_AS and fault != GROWING:
         raise ValueError(f"no fault {fault!r}; there are {', '.join(FOUND_AS)}")
 
     class FaultyKit(HardyKit):
@@ -207,6 +209,8 @@ def kit_class(fault: str) -> type[Kit]:
             if fault in _LEFT and not self.__dict__.setdefault("left", False):
                 self.__dict__["left"] = True
                 _LEFT[fault]()
+            if fault == GROWING:
+                self.__dict__.setdefault("grown", []).append((os.urandom(1 << 20), os.dup(0)))
             super().wait(processes, timeout_s)
 
         def bytes_left(self, shared: Any) -> int:
@@ -215,4 +219,4 @@ def kit_class(fault: str) -> type[Kit]:
     return FaultyKit
 
 
-__all__ = ["FOUND_AS", "kit_class", "subject_of"]
+__all__ = ["FOUND_AS", "GROWING", "kit_class", "subject_of"]
