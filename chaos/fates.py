@@ -20,7 +20,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from chaos import items, ledger
-from chaos.ledger import ACK, GET, ITEM, NACK, PUT, TAKE, Ledger, Record
+from chaos.ledger import ACK, DONE, GET, ITEM, NACK, PUT, TAKE, Ledger, Record
 
 _NEVER = 1 << 63
 _MOST_LINES = 12
@@ -142,6 +142,26 @@ def judge(book: Ledger, producers: range, consumers: range, *, drained: bool) ->
         _name_holders(fates, missing, puts, taken + leases.first_takes(), hands)
     fates.slowest_s = _slowest(puts, taken + leases.first_takes())
     return fates
+
+
+def judge_tasks(book: Ledger, consumers: range) -> str:
+    """What is wrong with the tasks that `JoinableQueue.join` called lost; "" for nothing.
+
+    A consumer that died between a get and its `task_done` lost one for certain; one that died inside either may have.
+    """
+    certain = doubtful = 0
+    for seat in consumers:
+        last: dict[int, Record] = {}
+        for record in book.read(seat):
+            if record.op in (GET, DONE):
+                last[record.incarnation] = record
+        for record in last.values():
+            doubtful += record.end == 0
+            certain += record.op == GET and record.end != 0 and not record.code & ledger.REFUSED
+    lost = book.words[ledger.TASKS_LOST]
+    if certain <= lost <= certain + doubtful:
+        return ""
+    return f"join() called {lost} tasks lost; the dead had {certain}, and perhaps {doubtful} more"
 
 
 def _judge_taken(fates: Fates, puts: _Puts, taken: list[tuple[int, Record, int]]) -> None:

@@ -151,7 +151,17 @@ class HardyKit(Kit):
 class StdlibKit(Kit):
     """The standard library's multiprocessing."""
 
-    subjects = ("Queue", "SimpleQueue", "JoinableQueue", "Lock", "RLock", "Semaphore", "Condition", "Event", "Barrier")
+    subjects: tuple[str, ...] = (
+        "Queue",
+        "SimpleQueue",
+        "JoinableQueue",
+        "Lock",
+        "RLock",
+        "Semaphore",
+        "Condition",
+        "Event",
+        "Barrier",
+    )
 
     def __init__(self, plan: Plan) -> None:
         super().__init__(plan)

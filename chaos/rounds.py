@@ -196,10 +196,9 @@ class Round:
         found = [(seat, *target) for seat in step.victims if (target := self._target(seat, step.outer))]
         _spin_us(step.delay_us)
         number = signal.SIGTERM if step.action == plans.TERM else signal.SIGKILL
-        for seat, target, incarnation in found:
-            self._kill(target, seat, incarnation, number, step.outer)
-        for _seat, target, _ in found:
-            target.close()
+        for seat, victim, incarnation in found:
+            self._kill(victim, seat, incarnation, number, step.outer)
+            victim.close()
 
     def _kill(
         self, target: Target, seat: int, incarnation: int, number: int, outer: bool, critical: bool = False
@@ -344,6 +343,12 @@ class Round:
             result.counts.update(judged.counts)
             result.wrong += judged.wrong
             result.named += judged.named
+            if (
+                whole
+                and self.plan.subject == "JoinableQueue"
+                and (text := fates.judge_tasks(book, range(PRODUCERS, SEATS)))
+            ):
+                result.say("lost", text)
             result.slowest_s = judged.slowest_s
         if whole:
             self._judge_leaks()

@@ -135,7 +135,7 @@ class Scope:
         with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
             memory.seek(head.value)
             first, _offset, pending = struct.unpack("<QqQ", memory.read(24))
-        return first & ~1 != head.value or pending != 0
+        return bool(first & ~1 != head.value or pending)
 
     def _is_in_core(self, pid: int) -> bool:
         words = Path(f"/proc/{pid}/syscall").read_text().split()

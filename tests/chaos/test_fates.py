@@ -211,3 +211,14 @@ def test_a_plan_is_the_same_for_the_same_seed() -> None:
 
     assert draw(1) == draw(1)
     assert draw(1) != draw(2)
+
+
+@pytest.mark.parametrize(("lost", "is_right"), [(0, False), (1, True), (2, True), (3, False)])
+def test_tasks_that_join_calls_lost_are_those_of_the_dead(book: Book, lost: int, is_right: bool) -> None:
+    """One died between get and task_done; another inside get, and may have had one."""
+    book.get(book.put(0))
+    book.dies(CONSUMER, inside=False)
+    book.dies(OTHER, inside=True)
+    book.ledger.words[ledger.TASKS_LOST] = lost
+
+    assert (fates.judge_tasks(book.ledger, range(1, 3)) == "") == is_right
