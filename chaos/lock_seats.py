@@ -216,7 +216,8 @@ def _event(shared: Any, pace: Pace, pen: Pen) -> None:
     else:
         pen.begin(WAIT)
         answer = shared.wait()
-        pen.end(0 if answer else BROKEN)
+        # The standard library's may say so of itself, without any kill, when `clear` follows `set` at once.
+        pen.end(0 if answer or pace.plan.kit == "mp" else BROKEN)
 
 
 def _barrier(shared: Any, pace: Pace, pen: Pen) -> None:

@@ -350,6 +350,8 @@ class Round:
             ):
                 result.say("lost", text)
             result.slowest_s = judged.slowest_s
+            if judged.slowest_s > watch.GRACE_S:
+                result.say("hangs", f"an item waited {judged.slowest_s:.1f} s beside a consumer that waited for it")
         if whole:
             self._judge_leaks()
         self._time()

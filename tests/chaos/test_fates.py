@@ -188,6 +188,18 @@ def test_a_leased_item_is_lost_when_nobody_ever_acknowledged_it(book: Book) -> N
     assert bad(book.judge()) == {"lost": 1}
 
 
+def test_an_item_waits_when_a_consumer_was_there_before_it(book: Book) -> None:
+    """The time from a put to the get that had been waiting; not that of a queue in which items wait for consumers."""
+    book.get(book.put(0))
+    alone = book.judge().slowest_s
+    book.pens[OTHER].begin(GET, 0, 1)
+    item = book.put(1)
+    book.pens[OTHER].end_with(item)
+
+    assert alone == 0
+    assert book.judge().slowest_s > 0
+
+
 @pytest.mark.parametrize("shape", ["small", "mixed", "large"])
 def test_an_item_is_read_as_it_was_made(shape: str) -> None:
     """Every shape names its item."""
