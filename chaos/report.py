@@ -145,8 +145,9 @@ def describe(seed: int, seconds: float) -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"Seed {seed}, asked for {seconds:g} s of hardy {__version__}; {os.cpu_count()} cores ({model}), "
-        f"{memory:.0f} GiB, Linux {platform.release()}, {platform.python_implementation()} {platform.python_version()}; "
-        f"load at the end (1, 5, 15 minutes): {', '.join(f'{load:.1f}' for load in os.getloadavg())}."
+        f"{memory:.0f} GiB, Linux {platform.release()}, {platform.python_implementation()} "
+        f"{platform.python_version()}; "
+        f"load at the end: {', '.join(f'{load:.1f}' for load in os.getloadavg())}."
     )
 
 

@@ -10,7 +10,7 @@ from chaos.faults import FOUND_AS, subject_of
 
 from .runner import number, run_chaos
 
-RUN_S = 75
+RUN_S = 60
 
 
 @pytest.mark.slow
