@@ -83,7 +83,7 @@ def run_round(plan: Plan) -> Result:
     """One round of any kit."""
     if plan.kit in pools.KITS:
         return pools.PoolRound(plan, _PEER_HANG_S).run()
-    return Round(plan, HANG_S if plan.kit == "hardy" else _PEER_HANG_S).run()
+    return Round(plan, HANG_S if _must_pass(plan.kit) else _PEER_HANG_S).run()
 
 
 def tell(result: Result) -> str:

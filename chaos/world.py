@@ -160,7 +160,10 @@ class World:
             self._start_the_missing()
         self._let_end()
         self._look_after()
+        # Each of these may take a while: that the conductor does not take it for a hang, say so in between.
+        self.pen.note(ledger.START, 0)
         self._count_descriptors()
+        self.pen.note(ledger.START, 0)
         self._count_zombies()
         words[ledger.WORLD_STATE] = ledger.DRAINED
 
@@ -216,6 +219,7 @@ class World:
         queue_seats.drain(self.shared, self.plan, self.pen, self.kit.get_briefly)
         if self.plan.subject == "JoinableQueue":
             self._join()
+        self.pen.note(ledger.START, 0)
         self.ledger.words[ledger.BYTES_LEFT] = self.kit.bytes_left(self.shared)
 
     def _join(self) -> None:
