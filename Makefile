@@ -34,7 +34,7 @@ SOURCES := $(shell find src -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -n
 SOURCES += $(shell find src -type d -not -name '__pycache__' -not -name '*.egg-info')
 STUBS := $(patsubst src/hardy/_core/%.pyi,hardy._core.%,$(wildcard src/hardy/_core/*.pyi))
 
-.PHONY: help demo build bench test test-only test-all check conformance crash coverage clean
+.PHONY: help demo build bench chaos soak test test-only test-all check conformance crash coverage clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,6 +46,21 @@ build: $(INSTALLED) ## build and install the release in .venv
 
 bench: $(INSTALLED) $(PEERS) ## speed of the release beside the stdlib, faster-fifo and pyzmq; writes docs/en/benchmarks.md
 	$(VENV)/bin/python -m bench $(ARGS)
+
+# SECONDS is a variable of bash too, hence by make alone. ROUND=12: only that round of the seed. PEER=all, or one of
+# mp, faster-fifo, mp-pool, futures, loky, pebble. WRITE=1 puts the table, peers and all, into docs/en/proof.md.
+SECONDS := 300
+SEED :=
+ROUND :=
+PEER :=
+WRITE :=
+chaos: $(INSTALLED) ## random kills over all that hardy shares, five minutes (SECONDS=1800 SEED=7; PEER=all; WRITE=1)
+	$(if $(PEER)$(WRITE),$(VENV)/bin/python -m pip install -q -r chaos/requirements.txt)
+	$(VENV)/bin/python -m chaos --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) $(if $(ROUND),--round $(ROUND)) \
+		$(if $(PEER),--kit $(PEER)) $(if $(WRITE),--peers --write docs/en/proof.md) $(ARGS)
+
+soak: $(INSTALLED) ## work under kills for hours, and see that memory, descriptors and rates stay flat (SECONDS=28800)
+	$(VENV)/bin/python -m chaos.soak --seconds $(SECONDS) $(ARGS)
 
 test: check test-only ## lint, types and every test, on the build with failpoints
 

@@ -24,6 +24,7 @@ from typing import IO
 # that no test is forgotten.
 SHARDS = (
     ("tests/crash",),
+    ("tests/chaos",),
     ("tests/compat",),
     ("tests/model",),
     ("tests/unit",),

@@ -92,39 +92,6 @@ def test_status_is_unknown_when_somebody_else_waited() -> None:
     assert done.stdout == "5 0\nProcessDied True\n", done.stderr
 
 
-def test_no_start_when_pidfds_are_forbidden() -> None:
-    """One clear error at `start()`, and no process."""
-    done = run_script("""
-        import ctypes, os, struct
-        from hardy.process import Process, active_children
-
-        def forbid_pidfd_open():
-            # A seccomp filter: pidfd_open gives EPERM, all else is allowed.
-            code = b"".join(struct.pack("HBBI", *line) for line in [
-                (0x20, 0, 0, 0), (0x15, 0, 1, 434), (0x06, 0, 0, 0x00050001), (0x06, 0, 0, 0x7FFF0000)])
-            buffer = ctypes.create_string_buffer(code)
-            program = struct.pack("HxxxxxxP", 4, ctypes.addressof(buffer))
-            libc = ctypes.CDLL(None, use_errno=True)
-            assert libc.prctl(38, 1, 0, 0, 0) == 0
-            assert libc.prctl(22, 2, program, 0, 0) == 0
-
-        if __name__ == "__main__":
-            try:
-                forbid_pidfd_open()
-            except AssertionError:
-                print("no seccomp")
-            else:
-                try:
-                    Process(target=os.getpid).start()
-                except OSError as error:
-                    print(error.errno, "pidfd_open" in str(error), active_children())
-    """)
-
-    if done.stdout == "no seccomp\n":
-        pytest.skip("this kernel has no seccomp filters")
-    assert done.stdout == "1 True []\n", done.stderr
-
-
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="Python warns of forks with threads from 3.12 on")
 def test_fork_warns_of_threads_exactly_when_they_are_not_the_lifelines() -> None:
     """The lifeline's thread holds no lock of anybody; another thread may."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from helpers import targets
+from helpers.limits import make_group
 from helpers.procs import run_script
 from helpers.waiting import wait_until
 
@@ -226,7 +227,7 @@ def test_error_says_out_of_memory_when_the_kernel_does(tmp_path: Path) -> None:
             error = process.exception()
             print(error.signal, error.out_of_memory, "out of memory" in str(error))
     """
-    group = _memory_group(f"hardy-test-{os.getpid()}", 60_000_000)
+    group = make_group("memory", f"hardy-test-{os.getpid()}", 60_000_000)
     if group is None:
         pytest.skip("no control group with a memory limit can be made here")
     try:
@@ -236,22 +237,3 @@ def test_error_says_out_of_memory_when_the_kernel_does(tmp_path: Path) -> None:
         group.rmdir()
 
     assert done.stdout == "9 True True\n", done.stderr
-
-
-def _memory_group(name: str, limit_bytes: int) -> Path | None:
-    for root, limit in [
-        (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
-        (Path("/sys/fs/cgroup"), "memory.max"),
-    ]:
-        group = root / name
-        try:
-            group.mkdir()
-        except OSError:
-            continue
-        try:
-            (group / limit).write_text(str(limit_bytes))
-        except OSError:
-            group.rmdir()
-            continue
-        return group
-    return None

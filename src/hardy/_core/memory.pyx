@@ -240,7 +240,10 @@ cdef class Cell:
 
     def __dealloc__(self):
         if self.segment is not None and self.segment is _slab and not self._shared and self._forked == hdy_rt.forked:
-            _free.setdefault(self.nbytes, []).append(self.offset)
+            try:
+                _free.setdefault(self.nbytes, []).append(self.offset)
+            except MemoryError:
+                pass  # it is not used again; nobody is there who could be told
 
     def mark_shared(self) -> None:
         """Say that another process may come to hold this cell: it will not be used again."""
