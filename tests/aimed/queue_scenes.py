@@ -105,6 +105,23 @@ class PutWaited(Scene):
         return int(got == MINE)
 
 
+class PutForTheDead(Scene):
+    """Who waited in get was killed; three messages are put."""
+
+    def __init__(self, crew: Crew) -> None:
+        super().__init__(crew)
+        self.queue = Queue()
+        self.asleep(says, self.queue.get).dispose()
+        crew.actors.clear()
+
+    def strike(self) -> None:
+        for _ in range(3):
+            self.queue.put(MINE)
+
+    def check(self) -> int:
+        return len(drain(self.queue)) // 3
+
+
 def drain_rest(queue: Any) -> list[Any]:
     found = []
     while True:

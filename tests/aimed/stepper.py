@@ -21,8 +21,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_TRACEME, _PEEKUSER, _POKEUSER, _CONT, _SINGLESTEP = 0, 3, 6, 7, 9
-_RIP = 16 * 8  # in struct user_regs_struct
+_TRACEME, _PEEKUSER, _POKEUSER, _CONT, _SINGLESTEP, _SYSCALL = 0, 3, 6, 7, 9, 24
+# Offsets in struct user_regs_struct.
+_RSI, _ORIG_RAX, _RIP = 13 * 8, 15 * 8, 16 * 8
 _DEBUG_REGISTER = 848  # offsetof(struct user, u_debugreg)
 # Of debug register 7: breakpoint 0 is on, for this process, at one executed instruction.
 _EXECUTE_0 = 1
@@ -128,6 +129,16 @@ class Victim:
             if _ptrace(_POKEUSER, self.pid, _DEBUG_REGISTER + 8 * register, value) != 0:
                 raise CannotStep(f"no hardware breakpoints here: {os.strerror(ctypes.get_errno())}")
         return all(self._go(_CONT) for _ in range(place.hit + 1))
+
+    def system_calls(self) -> list[tuple[int, int]]:
+        """Run to the end of the operation; each system call on the way: its number and its second argument."""
+        calls = []
+        while self._go(_SYSCALL):
+            calls.append((_ptrace(_PEEKUSER, self.pid, _ORIG_RAX, None), _ptrace(_PEEKUSER, self.pid, _RSI, None)))
+            if not self._go(_SYSCALL):
+                break
+        # The last two are os.getpid() and os.kill(), by which the victim says that it is at the end.
+        return calls[:-2]
 
     def run_through(self) -> None:
         """Run to the end of the operation."""

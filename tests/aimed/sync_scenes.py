@@ -244,6 +244,39 @@ class SemReleaseWaited(Scene):
         return int(self.semaphore.get_value())
 
 
+class SemReleaseForTheDead(Scene):
+    """Who waited was killed; three permits are given."""
+
+    def __init__(self, crew: Crew) -> None:
+        super().__init__(crew)
+        self.semaphore = Semaphore(0)
+        self.asleep(says, self.semaphore.acquire).dispose()
+        crew.actors.clear()
+
+    def strike(self) -> None:
+        for _ in range(3):
+            self.semaphore.release()
+
+    def check(self) -> int:
+        return self.semaphore.get_value() // 3
+
+
+class ReleaseForTheDead(Acquire):
+    """Who waited was killed; the lock is released, and acquired and released again."""
+
+    def __init__(self, crew: Crew) -> None:
+        super().__init__(crew)
+        self.lock.acquire()
+        self.asleep(says, self.lock.acquire).dispose()
+        crew.actors.clear()
+
+    def strike(self) -> None:
+        self.lock.release()
+        for _ in range(2):
+            with self.lock:
+                pass
+
+
 class Notify(Scene):
     """Two wait, one is to be notified."""
 
@@ -382,6 +415,24 @@ class WriteEnd(Read):
         return 1 - super().check()
 
 
+class BuryWriter(Write):
+    """A writer is dead, and who buries it dies too: the next is told in any case."""
+
+    begins = 1
+
+    def __init__(self, crew: Crew) -> None:
+        super().__init__(crew)
+        crew.start(says, self.lock.acquire_write).ended(GO_ON_S)
+
+
+class BuryReader(Write):
+    """As `BuryWriter`, of a dead reader: nobody need be told of that one."""
+
+    def __init__(self, crew: Crew) -> None:
+        super().__init__(crew)
+        crew.start(says, self.lock.acquire_read).ended(GO_ON_S)
+
+
 class WriteInVain(Read):
     """Somebody reads, and the victim stands in the queue for a moment."""
 
@@ -426,10 +477,42 @@ class WriteEndWaited(WriteEnd):
         return super().check()
 
 
+class ReadEndWaited(Read):
+    """Another waits to write; it must get in once the last reader has left."""
+
+    def __init__(self, crew: Crew) -> None:
+        super().__init__(crew)
+        self._gates = [os.pipe(), os.pipe()]
+
+    def warm(self) -> None:
+        assert self.lock.acquire_read()
+        os.write(self._gates[0][1], b".")
+        os.read(self._gates[1][0], 1)
+
+    def arranged(self) -> None:
+        os.read(self._gates[0][0], 1)
+        self.bystander = self.asleep(says, self._write)
+        os.write(self._gates[1][1], b".")
+
+    def _write(self) -> bool:
+        with self.lock.write():
+            return True
+
+    def strike(self) -> None:
+        self.lock.release_read()
+
+    def check(self) -> int:
+        assert heard(self.bystander)
+        for gate in self._gates:
+            for fd in gate:
+                os.close(fd)
+        return super().check()
+
+
 FIRST_TO_RUN: list[type[Scene]] = [
     Acquire, Release, RAcquire, RRelease, ReleaseWaited, TakeOver, SetEvent, SemAcquire, SemRelease, SemLeave, Notify, LastParty, Write, WriteEnd,
 ]  # fmt: skip
 FURTHER: list[type[Scene]] = [
-    RAcquireTwice, AcquireInVain, ClearEvent, WaitEvent, SemEnter, SemReleaseWaited, WaitCondition, Read, ReadEnd, WriteInVain, WriteEndWaited,
+    RAcquireTwice, AcquireInVain, ClearEvent, WaitEvent, SemEnter, SemReleaseWaited, WaitCondition, Read, ReadEnd, BuryWriter, BuryReader, WriteInVain, WriteEndWaited, ReadEndWaited,
     *(repaired(kind, after) for kind in (SemAcquire, SemRelease, Write) for after in (False, True)),
 ]  # fmt: skip
