@@ -45,15 +45,19 @@ MUTANTS = (
     Mutant(
         "lock: a release wakes nobody",
         "sync_lock.h",
-        "    if (old & HDY_CONTENDED) {\n        hdy_futex_wake(hdy_low_half(&l->owner), 1);\n        HDY_FAILPOINT(\"lock.release.after_wake\");",
-        "    if (old & HDY_CONTENDED) {\n        HDY_FAILPOINT(\"lock.release.after_wake\");",
+        "    if (old & HDY_CONTENDED) {\n"
+        "        hdy_futex_wake(hdy_low_half(&l->owner), 1);\n"
+        '        HDY_FAILPOINT("lock.release.after_wake");',
+        '    if (old & HDY_CONTENDED) {\n        HDY_FAILPOINT("lock.release.after_wake");',
         ("sync",),
         (WAKES, "-k", "ReleaseWaited"),
     ),
     Mutant(
         "lock: a sleeper does not say that it sleeps",
         "sync_lock.h",
-        "        if (!hdy_cas(&l->owner, seen, *seen | HDY_CONTENDED))\n            return 0;\n        *seen |= HDY_CONTENDED;",
+        "        if (!hdy_cas(&l->owner, seen, *seen | HDY_CONTENDED))\n"
+        "            return 0;\n"
+        "        *seen |= HDY_CONTENDED;",
         "        ;",
         ("sync",),
         (WAKES, "-k", "ReleaseWaited"),
@@ -69,7 +73,8 @@ MUTANTS = (
     Mutant(
         "lock: a release leaves `recovered` as it was",
         "sync_lock.h",
-        "    if (HDY_UNLIKELY(hdy_load_relaxed(&l->recovered)))\n        __atomic_store_n(&l->recovered, 0, __ATOMIC_RELAXED);",
+        "    if (HDY_UNLIKELY(hdy_load_relaxed(&l->recovered)))\n"
+        "        __atomic_store_n(&l->recovered, 0, __ATOMIC_RELAXED);",
         "    ;",
         ("sync",),
         (aimed("Acquire"), LOCKS),
@@ -149,32 +154,38 @@ MUTANTS = (
     Mutant(
         "semaphore: a release counts the value up and not the total",
         "sync_sem.h",
-        "    hdy_store(&s->total, s->total + 1);\n    HDY_FAILPOINT(\"sem.release.after_commit\");",
-        "    HDY_FAILPOINT(\"sem.release.after_commit\");",
+        '    hdy_store(&s->total, s->total + 1);\n    HDY_FAILPOINT("sem.release.after_commit");',
+        '    HDY_FAILPOINT("sem.release.after_commit");',
         ("sync_party",),
         (aimed("SemRelease"), PARTIES),
     ),
     Mutant(
         "semaphore: what the dead held does not come back",
         "sync_sem.h",
-        "    hdy_store(&row->held, 0);\n    HDY_FAILPOINT(\"sem.sweep.after_commit\");",
-        "    HDY_FAILPOINT(\"sem.sweep.after_commit\");",
+        '    hdy_store(&row->held, 0);\n    HDY_FAILPOINT("sem.sweep.after_commit");',
+        '    HDY_FAILPOINT("sem.sweep.after_commit");',
         ("sync_party",),
         (aimed("SemLeave"),),
     ),
     Mutant(
         "semaphore: a freed permit moves no turn",
         "sync_sem.h",
-        "    HDY_FAILPOINT(\"sem.release.before_turn\");\n    hdy_party_wake(&s->party, call, 1);",
-        "    HDY_FAILPOINT(\"sem.release.before_turn\");\n    (void)call;",
+        '    HDY_FAILPOINT("sem.release.before_turn");\n    hdy_party_wake(&s->party, call, 1);',
+        '    HDY_FAILPOINT("sem.release.before_turn");\n    (void)call;',
         ("sync_party",),
         (WAKES, "-k", "SemReleaseWaited"),
     ),
     Mutant(
         "rwlock: the writer's word is cleared before the dead one is named",
         "sync_rw.h",
-        "        hdy_store(&w->recovered, call->identity);\n        w->thread = 0;\n        HDY_FAILPOINT(\"rwlock.bury.before_commit\");\n        hdy_store(&w->writer, 0);",
-        "        hdy_store(&w->writer, 0);\n        w->thread = 0;\n        HDY_FAILPOINT(\"rwlock.bury.before_commit\");\n        hdy_store(&w->recovered, call->identity);",
+        "        hdy_store(&w->recovered, call->identity);\n"
+        "        w->thread = 0;\n"
+        '        HDY_FAILPOINT("rwlock.bury.before_commit");\n'
+        "        hdy_store(&w->writer, 0);",
+        "        hdy_store(&w->writer, 0);\n"
+        "        w->thread = 0;\n"
+        '        HDY_FAILPOINT("rwlock.bury.before_commit");\n'
+        "        hdy_store(&w->recovered, call->identity);",
         ("sync_party",),
         (aimed("BuryWriter"),),
     ),
@@ -189,16 +200,18 @@ MUTANTS = (
     Mutant(
         "rwlock: a writer's end wakes nobody",
         "sync_rw.h",
-        "    HDY_FAILPOINT(\"rwlock.write_end.after_commit\");\n    hdy_party_wake(&w->party, call, INT32_MAX);",
-        "    HDY_FAILPOINT(\"rwlock.write_end.after_commit\");\n    (void)call;",
+        '    HDY_FAILPOINT("rwlock.write_end.after_commit");\n    hdy_party_wake(&w->party, call, INT32_MAX);',
+        '    HDY_FAILPOINT("rwlock.write_end.after_commit");\n    (void)call;',
         ("sync_party",),
         (WAKES, "-k", "WriteEndWaited"),
     ),
     Mutant(
         "rwlock: the last reader's end wakes nobody",
         "sync_rw.h",
-        "    if (w->reading == 0)\n        hdy_party_wake(&w->party, call, INT32_MAX);\n    HDY_FAILPOINT(\"rwlock.read_end.before_unlock\");",
-        "    HDY_FAILPOINT(\"rwlock.read_end.before_unlock\");",
+        "    if (w->reading == 0)\n"
+        "        hdy_party_wake(&w->party, call, INT32_MAX);\n"
+        '    HDY_FAILPOINT("rwlock.read_end.before_unlock");',
+        '    HDY_FAILPOINT("rwlock.read_end.before_unlock");',
         ("sync_party",),
         (WAKES, "-k", "ReadEndWaited"),
     ),
@@ -213,8 +226,8 @@ MUTANTS = (
     Mutant(
         "barrier: the outcomes are derived before the state is stored",
         "sync_barrier.h",
-        "    hdy_store(&b->state, state);\n    HDY_FAILPOINT(\"barrier.end.after_commit\");\n    hdy_barrier_settle(b);",
-        "    hdy_barrier_settle(b);\n    HDY_FAILPOINT(\"barrier.end.after_commit\");\n    hdy_store(&b->state, state);",
+        '    hdy_store(&b->state, state);\n    HDY_FAILPOINT("barrier.end.after_commit");\n    hdy_barrier_settle(b);',
+        '    hdy_barrier_settle(b);\n    HDY_FAILPOINT("barrier.end.after_commit");\n    hdy_store(&b->state, state);',
         ("sync_meet",),
         (aimed("LastParty"), MEETS),
     ),

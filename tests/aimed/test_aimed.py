@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 
 import pytest
-from aimed import queue_scenes, stepper, sync_scenes
+from aimed import meet_scenes, queue_scenes, stepper, sync_scenes
 from aimed.scene import Scene, aim
 
-SCENES = queue_scenes.FIRST_TO_RUN + sync_scenes.FIRST_TO_RUN
+SCENES = queue_scenes.FIRST_TO_RUN + sync_scenes.FIRST_TO_RUN + meet_scenes.FIRST_TO_RUN
 if os.environ.get("HARDY_AIMED") == "all":
-    SCENES += queue_scenes.FURTHER + sync_scenes.FURTHER
+    SCENES += queue_scenes.FURTHER + sync_scenes.FURTHER + meet_scenes.FURTHER
 
 pytestmark = pytest.mark.skipif(bool(stepper.why_not()), reason=stepper.why_not())
 

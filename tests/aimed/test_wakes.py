@@ -6,7 +6,7 @@ Without it the sleeper would still look by itself some time later, so only the s
 from __future__ import annotations
 
 import pytest
-from aimed import queue_scenes, stepper, sync_scenes
+from aimed import meet_scenes, queue_scenes, stepper, sync_scenes
 from aimed.scene import Scene
 from helpers.crew import new_crew
 
@@ -15,15 +15,15 @@ WAKE, REQUEUE, COMMAND_MASK = 1, 3, 0x7F
 
 WAITED = [
     queue_scenes.PutWaited, queue_scenes.GetWaited,
-    sync_scenes.ReleaseWaited, sync_scenes.SetEvent, sync_scenes.SemReleaseWaited, sync_scenes.Notify,
-    sync_scenes.LastParty, sync_scenes.WriteEndWaited, sync_scenes.ReadEndWaited,
+    sync_scenes.ReleaseWaited, sync_scenes.SetEvent, sync_scenes.SemReleaseWaited, meet_scenes.Notify,
+    meet_scenes.LastParty, meet_scenes.WriteEndWaited, meet_scenes.ReadEndWaited,
 ]  # fmt: skip
 IN_VAIN = [queue_scenes.PutForTheDead, sync_scenes.SemReleaseForTheDead, sync_scenes.ReleaseForTheDead]
 ALONE = [
     queue_scenes.PutAgain, queue_scenes.GetAgain,
     sync_scenes.Acquire, sync_scenes.Release, sync_scenes.RAcquire, sync_scenes.RRelease, sync_scenes.ClearEvent,
     sync_scenes.SemAcquire, sync_scenes.SemRelease, sync_scenes.SemEnter, sync_scenes.SemLeave,
-    sync_scenes.Read, sync_scenes.ReadEnd, sync_scenes.Write, sync_scenes.WriteEnd,
+    meet_scenes.Read, meet_scenes.ReadEnd, meet_scenes.Write, meet_scenes.WriteEnd,
 ]  # fmt: skip
 
 pytestmark = [

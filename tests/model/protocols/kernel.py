@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .explorer import DEAD, Action, State, alive
+from .explorer import Action, State
 
 FREE, ORPHANED = "", "owner died"
 
@@ -93,11 +93,3 @@ def wake_one(
         return None if sleepers(s, processes, asleep) else then(s, me, 0)
 
     return [choose(each) for each in processes] + [nobody]
-
-
-def dead(s: State, process: str) -> bool:
-    """Whether that names a process that has died."""
-    return process in s["names"] and s[f"pc.{process}"] == DEAD
-
-
-__all__ = ["FREE", "ORPHANED", "alive", "crash", "dead", "futex_wait", "lock", "look_again", "sleepers", "unlock", "wake_all", "wake_one"]

@@ -27,7 +27,7 @@ def lock(broken: str = "") -> Model:
         return action
 
     def load(s: State, me: str) -> str:  # LockCell.contend
-        owner, flag = s["word"]
+        owner, _flag = s["word"]
         if not owner:
             return "take_slept" if s[f"slept.{me}"] else "start"
         s[f"seen.{me}"] = s["word"]
