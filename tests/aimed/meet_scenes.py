@@ -134,6 +134,7 @@ class ReadEnd(Read):
 
 class Write(Read):
     ends = 1
+    adds_up = False
 
     def strike(self) -> None:
         assert self.lock.acquire_write()

@@ -28,10 +28,12 @@ class Scene:
 
     Attributes:
         begins, ends: what `check` says of an operation that never began, and of one that is done.
+        adds_up: whether it says more of two that are done than of one.
     """
 
     begins = 0
     ends = 1
+    adds_up = True
 
     def __init__(self, crew: Crew) -> None:
         self.crew = crew
@@ -190,7 +192,7 @@ def repaired(kind: type[Scene], after: bool) -> type[Scene]:
 
     class Repaired(kind):  # type: ignore[misc, valid-type]
         begins = kind.begins + (kind.ends if after else 0)
-        ends = begins + kind.ends
+        ends = begins + kind.ends if kind.adds_up else kind.ends
 
         def __init__(self, crew: Crew) -> None:
             super().__init__(crew)
