@@ -21,7 +21,8 @@ from tree_copy import ROOT, TreeCopy
 
 CFLAGS = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 TESTS = (
-    ("tests/unit", "-k", "queue or sync or tasks or lifeline or pickling"),
+    # Under RLIMIT_AS AddressSanitizer itself finds no memory.
+    ("tests/unit", "-k", "(queue or sync or tasks or lifeline or pickling) and not address_limit"),
     ("tests/crash", "-k", "queue or sync or task"),
     ("tests/model",),
 )
