@@ -191,7 +191,7 @@ class WriteEndWaited(WriteEnd):
 
     def __init__(self, crew: Crew) -> None:
         super().__init__(crew)
-        self._gates = [os.pipe(), os.pipe()]
+        self._gates = [self.pipe(), self.pipe()]
 
     def warm(self) -> None:
         super().warm()
@@ -209,9 +209,6 @@ class WriteEndWaited(WriteEnd):
 
     def check(self) -> int:
         assert heard(self.bystander)
-        for gate in self._gates:
-            for fd in gate:
-                os.close(fd)
         return super().check()
 
 
@@ -220,7 +217,7 @@ class ReadEndWaited(Read):
 
     def __init__(self, crew: Crew) -> None:
         super().__init__(crew)
-        self._gates = [os.pipe(), os.pipe()]
+        self._gates = [self.pipe(), self.pipe()]
 
     def warm(self) -> None:
         assert self.lock.acquire_read()
@@ -241,9 +238,6 @@ class ReadEndWaited(Read):
 
     def check(self) -> int:
         assert heard(self.bystander)
-        for gate in self._gates:
-            for fd in gate:
-                os.close(fd)
         return super().check()
 
 

@@ -37,6 +37,7 @@ class Scene:
 
     def __init__(self, crew: Crew) -> None:
         self.crew = crew
+        self._descriptors: list[int] = []
 
     def warm(self) -> None:
         """In the victim, before it is traced: what a process does once, at its first use of hardy."""
@@ -52,6 +53,17 @@ class Scene:
     def check(self) -> int:
         """In the survivor: use the object, prove that it is whole, and say how far the operation came."""
         raise NotImplementedError
+
+    def pipe(self) -> tuple[int, int]:
+        """A pipe for as long as the scene."""
+        ends = os.pipe()
+        self._descriptors.extend(ends)
+        return ends
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        while self._descriptors:
+            os.close(self._descriptors.pop())
 
     def asleep(self, target: Callable[..., None], *args: Any) -> Actor:
         """A bystander that has come to sleep in `target(line, *args)`."""
@@ -100,7 +112,10 @@ def trace(kind: type[Scene]) -> list[Place]:
     """The instructions of the scene's operation."""
     with new_crew() as crew:
         scene = kind(crew)
-        return record(scene.warm, scene.strike, scene.arranged)
+        try:
+            return record(scene.warm, scene.strike, scene.arranged)
+        finally:
+            scene.close()
 
 
 def kill_at(scene: Scene, place: Place | None) -> bool:
@@ -122,8 +137,11 @@ def outcome(kind: type[Scene], place: Place | None) -> tuple[int, bool]:
     with new_crew() as crew, warnings.catch_warnings():
         warnings.simplefilter("ignore", OwnerDiedWarning)
         scene = kind(crew)
-        came = kill_at(scene, place)
-        return scene.check(), came
+        try:
+            came = kill_at(scene, place)
+            return scene.check(), came
+        finally:
+            scene.close()
 
 
 def aim(kind: type[Scene]) -> Result:

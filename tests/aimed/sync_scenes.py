@@ -69,8 +69,8 @@ class ReleaseWaited(Acquire):
         super().__init__(crew)
         self.bystander: Any = None
         # The victim must hold the lock before the bystander comes, and the bystander sleep before the release.
-        self.gate, self._sleeps = os.pipe()
-        self._holds, self.held = os.pipe()
+        self.gate, self._sleeps = self.pipe()
+        self._holds, self.held = self.pipe()
 
     def warm(self) -> None:
         assert self.lock.acquire()
@@ -91,8 +91,6 @@ class ReleaseWaited(Acquire):
 
     def check(self) -> int:
         recovered = heard(self.bystander)
-        for fd in (self.gate, self._sleeps, self._holds, self.held):
-            os.close(fd)
         assert super().check() == 0
         return int(not recovered)
 

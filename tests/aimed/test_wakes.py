@@ -40,7 +40,10 @@ def calls_of(kind: type[Scene]) -> list[tuple[int, int]]:
             calls = victim.system_calls()
         finally:
             victim.kill()
-        scene.check()
+        try:
+            scene.check()
+        finally:
+            scene.close()
         return calls
 
 
