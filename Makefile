@@ -34,7 +34,7 @@ SOURCES := $(shell find src -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -n
 SOURCES += $(shell find src -type d -not -name '__pycache__' -not -name '*.egg-info')
 STUBS := $(patsubst src/hardy/_core/%.pyi,hardy._core.%,$(wildcard src/hardy/_core/*.pyi))
 
-.PHONY: help demo build bench chaos soak test test-only test-all check conformance crash coverage clean
+.PHONY: help demo build bench chaos soak test test-only test-all check conformance crash aimed mutants sanitize coverage clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,16 @@ test-all: check ## every test on each Python from 3.10 to 3.13 that is installed
 
 crash: $(INSTALLED_TEST) ## only the crash tests: a kill at each failpoint
 	$(VENV_TEST)/bin/python tools/run_tests.py --limit-s $(LIMIT_S) --only tests/crash -- $(ARGS)
+
+aimed: $(INSTALLED) $(INSTALLED_TEST) ## a kill after every instruction of every operation, on both builds (ARGS="PutLarge")
+	$(VENV)/bin/python tools/aimed.py $(ARGS)
+	$(VENV_TEST)/bin/python tools/aimed.py $(ARGS)
+
+mutants: $(TOOLS_TEST) ## break the core in some 30 places, and show which test notices (ARGS="--only lock")
+	$(VENV_TEST)/bin/python tools/mutants.py $(ARGS)
+
+sanitize: $(TOOLS_TEST) ## the core under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
+	$(VENV_TEST)/bin/python tools/sanitize.py
 
 check: $(INSTALLED_TEST) ## lint, formatting, types, the direction of imports, spelling
 	@status=0; \

@@ -26,11 +26,12 @@ SHARDS = (
     ("tests/crash",),
     ("tests/chaos",),
     ("tests/compat",),
+    ("tests/aimed",),
     ("tests/model",),
     ("tests/unit",),
     ("tests/arch", "tests/packaging", "tests/examples"),
 )
-NO_TESTS = ("helpers", "__pycache__")
+NO_TESTS = ("helpers", "native", "__pycache__")
 NOTHING_COLLECTED = 5
 TIMED_OUT = (124, 128 + 6, 128 + 9, -6, -9)
 

@@ -38,9 +38,9 @@ static inline void hdy_barrier_settle(hdy_barrier *b)
         if (row->outcome != HDY_BARRIER_ARRIVED)
             continue;
         if (row->generation != generation)
-            row->outcome = b->state & HDY_BARRIER_LAST_LOST ? HDY_BARRIER_LOST : HDY_BARRIER_PASSED;
+            hdy_store(&row->outcome, b->state & HDY_BARRIER_LAST_LOST ? HDY_BARRIER_LOST : HDY_BARRIER_PASSED);
         else if (b->state & HDY_BARRIER_BROKEN)
-            row->outcome = HDY_BARRIER_LOST;
+            hdy_store(&row->outcome, HDY_BARRIER_LOST);
         else
             b->arrived++;
     }
@@ -104,7 +104,7 @@ static int hdy_barrier_arrive(void *object, hdy_call *call)
     if (i == b->party.capacity)
         return hdy_party_wait(&b->party, call);
     if (i == b->party.rows)
-        b->party.rows++;
+        hdy_party_add_row(&b->party);
     HDY_FAILPOINT("barrier.arrive.before_row");
     hdy_barrier_row *row = &b->row[i];
     hdy_store(&row->identity, hdy_self());

@@ -98,9 +98,9 @@ static int hdy_cond_enlist(void *object, hdy_call *call)
     if (i == HDY_COND_ROWS)
         return -ENOSPC;
     if (i == c->party.rows)
-        c->party.rows++;
+        hdy_party_add_row(&c->party);
     HDY_FAILPOINT("cond.wait.before_row");
-    c->row[i].identity = hdy_self();
+    hdy_store(&c->row[i].identity, hdy_self());
     hdy_store(&c->row[i].ticket, ++c->tickets);
     HDY_FAILPOINT("cond.wait.before_commit");
     hdy_store(&c->row[i].state, HDY_COND_WAITING);

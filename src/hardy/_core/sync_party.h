@@ -73,6 +73,14 @@ static inline void hdy_party_wake_all(hdy_party *p)
     hdy_futex_wake(&p->turn, INT32_MAX);
 }
 
+/* Under the guard: one more row is in use; its number. Who looks for the dead reads rows without the guard. */
+static inline uint32_t hdy_party_add_row(hdy_party *p)
+{
+    uint32_t row = p->rows;
+    hdy_store(&p->rows, row + 1);
+    return row;
+}
+
 /* A new party: nobody has waited yet. */
 static inline int hdy_party_start(hdy_party *p, uint32_t capacity)
 {

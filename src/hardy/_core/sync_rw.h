@@ -48,10 +48,11 @@ static inline hdy_rw_row *hdy_rw_row_of(hdy_rw *w, int make)
     if (spare == HDY_RW_ROWS) {
         if (w->party.rows == HDY_RW_ROWS)
             return NULL;
-        spare = w->party.rows++;
+        spare = hdy_party_add_row(&w->party);
     }
     HDY_FAILPOINT("rwlock.row.before_commit");
-    w->row[spare].reading = w->row[spare].queued = 0;
+    hdy_store(&w->row[spare].reading, 0);
+    hdy_store(&w->row[spare].queued, 0);
     hdy_store(&w->row[spare].identity, me);
     HDY_FAILPOINT("rwlock.row.after_commit");
     return &w->row[spare];

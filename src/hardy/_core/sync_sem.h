@@ -56,10 +56,10 @@ static inline hdy_sem_row *hdy_sem_row_of(hdy_sem *s, hdy_call *call, int make)
     if (spare == HDY_SEM_ROWS) {
         if (s->party.rows == HDY_SEM_ROWS)
             return NULL;
-        spare = s->party.rows++;
+        spare = hdy_party_add_row(&s->party);
     }
     HDY_FAILPOINT("sem.hold.before_row");
-    s->row[spare].identity = me;
+    hdy_store(&s->row[spare].identity, me);
     HDY_FAILPOINT("sem.hold.after_row");
     call->row = spare;
     return &s->row[spare];
@@ -167,7 +167,7 @@ static int hdy_sem_drop(void *object, hdy_call *call)
     HDY_FAILPOINT("sem.sweep.before_commit");
     hdy_store(&row->held, 0);
     HDY_FAILPOINT("sem.sweep.after_commit");
-    row->identity = 0;
+    hdy_store(&row->identity, 0);
     hdy_sem_settle(s);
     HDY_FAILPOINT("sem.sweep.before_turn");
     if (call->number)

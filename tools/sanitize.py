@@ -1,0 +1,121 @@
+"""The core under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer.
+
+The first two: a copy of the tree is built with them, and the tests that use the core hardest run on it. The third:
+tests/native/threads.c, threads that use the locks as processes do. It is also run on a lock whose release does not
+order memory, and must report that: a check that cannot fail checks nothing.
+
+Leaks are not looked for: the interpreter frees its own memory at its end only in part, and processes that are killed
+free nothing. (tests/helpers/leftovers.py watches mappings and descriptors.)
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tree_copy import ROOT, TreeCopy
+
+CFLAGS = "-O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined"
+TESTS = (
+    # Under RLIMIT_AS AddressSanitizer itself finds no memory.
+    ("tests/unit", "-k", "(queue or sync or tasks or lifeline or pickling) and not address_limit"),
+    ("tests/crash", "-k", "queue or sync or task"),
+    ("tests/model",),
+)
+LIMIT_S = 1500
+ORDERED = "uint64_t old = hdy_exchange(&l->owner, 0);"
+UNORDERED = "uint64_t old = __atomic_exchange_n(&l->owner, 0, __ATOMIC_RELAXED);"
+
+
+def library(compiler: str, name: str) -> str:
+    """The path of a sanitizer's library."""
+    found = subprocess.run([compiler, f"-print-file-name={name}.so"], capture_output=True, text=True).stdout.strip()
+    # Without the library the compiler answers with the bare name.
+    return found if os.path.isabs(found) else ""
+
+
+def need(compiler: str) -> dict[str, str]:
+    """The libraries, by name.
+
+    Raises:
+        SystemExit: something is missing; the text names it.
+    """
+    if not shutil.which(compiler):
+        raise SystemExit(f"make sanitize needs a C compiler: {compiler} is not there (Debian: apt-get install gcc)")
+    found = {name: library(compiler, name) for name in ("libasan", "libubsan", "libtsan")}
+    missing = [name for name, path in found.items() if not path]
+    if missing:
+        raise SystemExit(
+            f"make sanitize needs {', '.join(missing)}, which {compiler} does not find. With gcc they come with the "
+            "compiler (Debian: libgcc-12-dev; Fedora: dnf install libasan libubsan libtsan)"
+        )
+    return found
+
+
+def check_memory(libraries: dict[str, str]) -> bool:
+    """Whether the tests pass on a core with AddressSanitizer and UndefinedBehaviorSanitizer."""
+    clean = True
+    with tempfile.TemporaryDirectory(prefix="hardy-sanitize-") as folder:
+        tree = TreeCopy(Path(folder), CFLAGS)
+        for tests in TESTS:
+            done = tree.pytest(
+                ("--timeout=300", *tests),
+                LIMIT_S,
+                LD_PRELOAD=f"{libraries['libasan']} {libraries['libubsan']}",
+                ASAN_OPTIONS="detect_leaks=0:abort_on_error=1",
+                UBSAN_OPTIONS="print_stacktrace=1",
+            )
+            print(f"address, undefined: {tests[0]}: {done.stdout.strip().splitlines()[-1:]}", flush=True)
+            if done.returncode or "ERROR: AddressSanitizer" in done.stderr or "runtime error:" in done.stderr:
+                clean = False
+                print(done.stdout[-6000:], done.stderr[-6000:], sep="\n")
+    return clean
+
+
+def run_threads(compiler: str, headers: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Build tests/native/threads.c on these headers, and run it."""
+    program = folder / "threads"
+    flags = ["-std=gnu11", "-O1", "-g", "-pthread", "-Wall", "-Wno-unused-function", "-fsanitize=thread"]
+    source = ROOT / "tests/native/threads.c"
+    subprocess.run([compiler, *flags, f"-I{headers}", str(source), "-o", str(program)], check=True)
+    return subprocess.run([str(program)], capture_output=True, text=True, timeout=600)
+
+
+def check_threads(compiler: str) -> bool:
+    """Whether the threads are without a race, and those on a broken lock are not."""
+    core = ROOT / "src/hardy/_core"
+    with tempfile.TemporaryDirectory(prefix="hardy-sanitize-") as name:
+        folder = Path(name)
+        done = run_threads(compiler, core, folder)
+        print(f"thread: {done.stdout.strip() or 'failed'}", flush=True)
+        if done.returncode:
+            print(done.stderr[-6000:])
+        headers = folder / "broken"
+        headers.mkdir()
+        for header in core.glob("*.h"):
+            shutil.copy(header, headers)
+        lock = headers / "sync_lock.h"
+        text = lock.read_text()
+        if text.count(ORDERED) != 1:
+            raise SystemExit(f"{lock.name} has changed: tools/sanitize.py no longer finds {ORDERED!r}")
+        lock.write_text(text.replace(ORDERED, UNORDERED))
+        seen = "data race" in run_threads(compiler, headers, folder).stderr
+        print(f"thread: a release that does not order memory is {'' if seen else 'NOT '}noticed", flush=True)
+    return done.returncode == 0 and seen
+
+
+def main() -> int:
+    """Run all; 1 when anything was found."""
+    compiler = os.environ.get("CC", "gcc")
+    libraries = need(compiler)
+    threads, memory = check_threads(compiler), check_memory(libraries)
+    print("sanitize: clean" if threads and memory else "sanitize: FAILED")
+    return int(not (threads and memory))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
