@@ -32,6 +32,7 @@ from hardy.errors import (
     CannotPickle,
     CannotUnpickle,
     Closed,
+    FileCorrupt,
     ForeignHandle,
     HardyError,
     LeaseLost,
@@ -45,6 +46,7 @@ from hardy.errors import (
     ResultNotPicklable,
     TasksLost,
 )
+from hardy.files import AtomicFile, locked_json
 from hardy.queues import DeadLetter, Empty, Full, JoinableQueue, Lease, Queue, SimpleQueue, TaskQueue
 from hardy.synchronize import (
     Barrier,
@@ -79,6 +81,7 @@ __all__ = [
     "SUBDEBUG",
     "SUBWARNING",
     "Array",
+    "AtomicFile",
     "AttachError",
     "AuthenticationError",
     "Barrier",
@@ -92,6 +95,7 @@ __all__ = [
     "DeadLetter",
     "Empty",
     "Event",
+    "FileCorrupt",
     "ForeignHandle",
     "Full",
     "HardyError",
@@ -135,6 +139,7 @@ __all__ = [
     "get_logger",
     "get_start_method",
     "install",
+    "locked_json",
     "log_to_stderr",
     "parent_process",
     "reducer",
