@@ -27,6 +27,7 @@ SHARDS = (
     ("tests/compat",),
     ("tests/model",),
     ("tests/unit",),
+    ("tests/apps",),
     ("tests/arch", "tests/packaging", "tests/examples"),
 )
 NO_TESTS = ("helpers", "__pycache__")

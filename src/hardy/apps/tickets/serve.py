@@ -40,7 +40,7 @@ def run(where: str, events: list[str], host: str, port: int, workers: int) -> in
         return 1
     with listener:
         address = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}/"
-        print(f"selling at {address}, {len(offered)} events, books in {where}", flush=True)
+        print(f"selling at {address} ({len(offered)} events, books in {where})", flush=True)
         if not offered:
             print("no event is on offer yet: start it with --event NAME=TICKETS", flush=True)
         return _keep_serving(where, listener, workers)
