@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from bench import crowd, locks, one_way, round_trip
+from bench import crowd, locks, one_way, round_trip, tickets
 from bench.cells import Cell
 from bench.tables import Rates, aims_table, as_rate, as_time, behind_table, family_table, peers_table, table
 
@@ -55,6 +55,7 @@ _HOW = """\
   forkserver, is not counted. "Touched" has 512 MiB of memory in use in the parent, whose pages a fork must copy the
   table of. `os.fork` is the bare call, with `os._exit` in the child and `os.waitpid`: what a warm start is measured
   against, no peer. "Warm" is hardy's forkserver, whose server has loaded the program's modules.
+- Tickets: a buyer is a process that orders one after the other; the store is on the disk of the machine.
 - The import is timed inside a fresh interpreter, by its own clock. `hardy` imports parts of `multiprocessing`,
   which are in its figure.
 """
@@ -69,7 +70,7 @@ def _sections(results: Sequence[tuple[Cell, Rates]]) -> Iterator[str]:
     yield aims_table(results)
     yield "## Where hardy is not ahead"
     yield behind_table(results) or _AHEAD
-    shows: dict[str, Callable[[float], str]] = {one_way.FAMILY: as_rate, crowd.FAMILY: as_rate}
+    shows: dict[str, Callable[[float], str]] = {one_way.FAMILY: as_rate, crowd.FAMILY: as_rate, tickets.FAMILY: as_rate}
     for family, pairs in families.items():
         yield f"## {family}"
         yield family_table(pairs, shows.get(family, as_time))

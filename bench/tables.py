@@ -82,8 +82,8 @@ def behind_table(cells: Sequence[tuple[Cell, Rates]]) -> str:
 def _over_peers(rates: Rates) -> Iterator[tuple[str, Ratio]]:
     """Hardy over each other contender: one at a time over one at a time, many over many."""
     for who, values in rates.items():
-        if not who.startswith(_HARDY) and who not in _NO_PEERS:
-            ours = _HARDY_MANY if who.endswith(", many") else _HARDY
+        ours = _HARDY_MANY if who.endswith(", many") else _HARDY
+        if ours in rates and not who.startswith(_HARDY) and who not in _NO_PEERS:
             yield who, ratio_of(rates[ours], values)
 
 

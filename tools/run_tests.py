@@ -29,6 +29,7 @@ SHARDS = (
     ("tests/aimed",),
     ("tests/model",),
     ("tests/unit",),
+    ("tests/apps",),
     ("tests/arch", "tests/packaging", "tests/examples"),
 )
 NO_TESTS = ("helpers", "native", "__pycache__")

@@ -31,6 +31,7 @@ from hardy.errors import (
     CannotPickle,
     CannotUnpickle,
     Closed,
+    FileCorrupt,
     ForeignHandle,
     HardyError,
     LeaseLost,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from multiprocessing.util import SUBDEBUG, SUBWARNING
 
     from hardy._install import install
+    from hardy.files import AtomicFile, locked_json
     from hardy.queues import DeadLetter, Empty, Full, JoinableQueue, Lease, Queue, SimpleQueue, TaskQueue
     from hardy.synchronize import (
         Barrier,
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
 _LATE = {
     "multiprocessing.util": ("SUBDEBUG", "SUBWARNING"),
     "hardy._install": ("install",),
+    "hardy.files": ("AtomicFile", "locked_json"),
     "hardy.queues": ("DeadLetter", "Empty", "Full", "JoinableQueue", "Lease", "Queue", "SimpleQueue", "TaskQueue"),
     "hardy.synchronize": (
         "Barrier",
@@ -104,6 +107,7 @@ __all__ = [
     "SUBDEBUG",
     "SUBWARNING",
     "Array",
+    "AtomicFile",
     "AttachError",
     "AuthenticationError",
     "Barrier",
@@ -117,6 +121,7 @@ __all__ = [
     "DeadLetter",
     "Empty",
     "Event",
+    "FileCorrupt",
     "ForeignHandle",
     "Full",
     "HardyError",
@@ -160,6 +165,7 @@ __all__ = [
     "get_logger",
     "get_start_method",
     "install",
+    "locked_json",
     "log_to_stderr",
     "parent_process",
     "reducer",

@@ -10,6 +10,7 @@ __all__ = [
     "CannotPickle",
     "CannotUnpickle",
     "Closed",
+    "FileCorrupt",
     "ForeignHandle",
     "HardyError",
     "LeaseLost",
@@ -55,6 +56,22 @@ class Closed(HardyError, ValueError, EOFError, OSError):
     The stdlib raises ValueError (`put`, `get`) or OSError (`empty`) for the former; the latter is a wait without
     end there.
     """
+
+
+class FileCorrupt(HardyError, ValueError):
+    """A shared file does not hold what it should; it was left as it is.
+
+    Attributes:
+        path: of the file.
+        why: what is wrong with it.
+    """
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(
+            f"{path!r} cannot be used: {why}. It was left as it is: mend it, or move it away to begin anew"
+        )
+        self.path = path
+        self.why = why
 
 
 class QueueCorrupt(HardyError, OSError):

@@ -1,0 +1,1 @@
+"""Small files that several processes change: taking turns, and replacing a file as a whole."""
