@@ -5,6 +5,7 @@ their users. The public names are those of `__all__` here and of the modules tha
 """
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 if sys.platform != "linux":
     raise ImportError(
@@ -31,6 +32,7 @@ from hardy.errors import (
     AttachError,
     CannotPickle,
     CannotUnpickle,
+    ChildError,
     Closed,
     ForeignHandle,
     HardyError,
@@ -42,6 +44,7 @@ from hardy.errors import (
     QueueCorrupt,
     RemoteError,
     RemoteTraceback,
+    RestartIntensityReached,
     ResultNotPicklable,
     TasksLost,
 )
@@ -58,6 +61,16 @@ from hardy.synchronize import (
     RWLock,
     Semaphore,
 )
+
+if TYPE_CHECKING:
+    from hardy.supervise import ChildSpec, Supervisor, SupervisorEvent
+
+# Imported when they are first asked for, so that `import hardy` stays light.
+_LATER = {
+    "ChildSpec": "hardy.supervise",
+    "Supervisor": "hardy.supervise",
+    "SupervisorEvent": "hardy.supervise",
+}
 
 _default = get_default_context()
 Array = _default.Array
@@ -87,6 +100,8 @@ __all__ = [
     "BufferTooShort",
     "CannotPickle",
     "CannotUnpickle",
+    "ChildError",
+    "ChildSpec",
     "Closed",
     "Condition",
     "DeadLetter",
@@ -117,9 +132,12 @@ __all__ = [
     "RawValue",
     "RemoteError",
     "RemoteTraceback",
+    "RestartIntensityReached",
     "ResultNotPicklable",
     "Semaphore",
     "SimpleQueue",
+    "Supervisor",
+    "SupervisorEvent",
     "TaskQueue",
     "TasksLost",
     "TimeoutError",
@@ -142,3 +160,16 @@ __all__ = [
     "set_forkserver_preload",
     "set_start_method",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LATER[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | _LATER)
