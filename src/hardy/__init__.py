@@ -39,6 +39,7 @@ from hardy.errors import (
     LeaseLost,
     OwnerDied,
     OwnerDiedWarning,
+    PipelineFailed,
     ProcessDied,
     ProcessExited,
     QueueCorrupt,
@@ -63,13 +64,16 @@ from hardy.synchronize import (
 )
 
 if TYPE_CHECKING:
+    from hardy.pipeline import Pipeline, current_delivery
     from hardy.supervise import ChildSpec, Supervisor, SupervisorEvent
 
 # Imported when they are first asked for, so that `import hardy` stays light.
 _LATER = {
     "ChildSpec": "hardy.supervise",
+    "Pipeline": "hardy.pipeline",
     "Supervisor": "hardy.supervise",
     "SupervisorEvent": "hardy.supervise",
+    "current_delivery": "hardy.pipeline",
 }
 
 _default = get_default_context()
@@ -119,6 +123,8 @@ __all__ = [
     "OwnerDied",
     "OwnerDiedWarning",
     "Pipe",
+    "Pipeline",
+    "PipelineFailed",
     "Pool",
     "Process",
     "ProcessDied",
@@ -146,6 +152,7 @@ __all__ = [
     "active_children",
     "allow_connection_pickling",
     "cpu_count",
+    "current_delivery",
     "current_process",
     "freeze_support",
     "get_all_start_methods",

@@ -16,6 +16,7 @@ __all__ = [
     "LeaseLost",
     "OwnerDied",
     "OwnerDiedWarning",
+    "PipelineFailed",
     "ProcessDied",
     "ProcessExited",
     "QueueCorrupt",
@@ -217,6 +218,18 @@ class RestartIntensityReached(HardyError, RuntimeError):
         self.id = id
         self.intensity = intensity
         self.period = period
+
+
+class PipelineFailed(HardyError, RuntimeError):
+    """A pipeline was ended before it was done, since a step cannot work. Its cause is the last error of that step.
+
+    Attributes:
+        step: the name of the step.
+    """
+
+    def __init__(self, message: str, *, step: str) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 class RemoteError(HardyError, RuntimeError):

@@ -66,8 +66,12 @@ class Children:
     def end(self, child: Child) -> None:
         """End a child's process, if it has one, as its spec says; a temporary child is forgotten."""
         if child.process is not None:
-            ended = child.terminate(self.hurry_fd)
-            self._note("killed" if ended.killed else "terminated", child, ended)
+            # One that has died meanwhile is said to have done so.
+            if lifeline.wait_readable(child.process.sentinel, 0):
+                self._note("died", child, child.collect())
+            else:
+                ended = child.terminate(self.hurry_fd)
+                self._note("killed" if ended.killed else "terminated", child, ended)
             runtime.hit("supervise.stop.one_ended")
         if child.spec.restart == "temporary":
             self.all.remove(child)
