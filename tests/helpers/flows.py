@@ -52,6 +52,12 @@ def die_at(bad: int, number: int) -> int:
     return number
 
 
+def abort_at(bad: int, number: int) -> int:
+    if number == bad:
+        os._exit(3)
+    return number
+
+
 def exit_at(bad: int, number: int) -> int:
     if number == bad and current_delivery().deliveries == 1:
         os._exit(0)
@@ -113,3 +119,16 @@ def take_from(queue: Any) -> Iterator[Any]:
     """A source that nobody can run again: what it gives is gone."""
     while (item := queue.get()) is not None:
         yield item
+
+
+class Deadly:
+    """A step's function whose process dies before it can run."""
+
+    def __getstate__(self) -> dict[str, int]:
+        return {"any": 1}
+
+    def __setstate__(self, state: object) -> None:
+        os._exit(3)
+
+    def __call__(self, item: object) -> object:
+        return item

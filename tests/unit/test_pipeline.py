@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from helpers import flows
 from helpers.procfs import alive
+from helpers.waiting import wait_until
 
 import hardy
-from hardy import CannotPickle, Event, Pipeline, PipelineFailed, Queue, current_delivery
+from hardy import CannotPickle, Event, Pipeline, PipelineFailed, ProcessDied, Queue, current_delivery
 
 DEADLINE_S = 30.0
 METHODS = ["fork", "spawn", "forkserver"]
@@ -151,12 +152,37 @@ def test_exception_in_a_source_ends_the_pipeline_with_its_traceback() -> None:
     assert caught.value.step == "read"
 
 
-def test_step_that_cannot_work_ends_the_pipeline() -> None:
-    """Processes that die before they take anything are not started for ever."""
-    pipeline = Pipeline(ctx="fork").source(partial(flows.die_at, 0), rerun="seek", name="read").sink(flows.double)
+def test_source_that_cannot_work_ends_the_pipeline() -> None:
+    """One that dies again and again without giving an item is not started for ever."""
+    pipeline = Pipeline(ctx="fork").source(lambda: map(partial(flows.abort_at, 0), range(3)), name="read")
 
-    with pytest.raises(PipelineFailed, match="'read' died 10 times without having done anything"):
+    with pytest.raises(PipelineFailed, match="source 'read' died 10 times without having done anything"):
+        pipeline.sink(flows.double).run()
+
+
+def test_stage_that_cannot_start_ends_the_pipeline() -> None:
+    """Nor is a stage whose processes die before they can take an item."""
+    pipeline = Pipeline(ctx="spawn").source(range(3)).sink(flows.Deadly(), name="deadly")
+
+    with pytest.raises(PipelineFailed, match="sink 'deadly' died 10 times") as caught:
         pipeline.run()
+
+    assert isinstance(caught.value.__cause__, ProcessDied)
+
+
+def test_stage_whose_processes_are_killed_idle_goes_on() -> None:
+    """However often: waiting for an item that does not come is no failure."""
+    feed = Queue()
+    pipeline = Pipeline(ctx="fork").source(partial(flows.take_from, feed), rerun="again")
+
+    with pipeline.stage(flows.double, name="idle"):
+        for _ in range(25):
+            before = wait_until(lambda: pipeline.pids("idle"))
+            os.kill(before[0], signal.SIGKILL)
+            assert wait_until(lambda before=before: pipeline.pids("idle") not in ([], before))
+        for item in (1, 2, None):
+            feed.put(item)
+        assert sorted(pipeline.results()) == [2, 4]
 
 
 def test_stop_with_drain_finishes_what_was_given() -> None:

@@ -14,6 +14,7 @@ Runs in a thread of the pipeline's own process.
 from __future__ import annotations
 
 import queue
+import signal
 import threading
 import time
 from collections import Counter
@@ -33,8 +34,11 @@ from hardy.supervise import ChildSpec, Supervisor, SupervisorEvent
 
 __all__ = ["Conductor", "Stopped"]
 
-# A step whose processes die so often without having taken an item cannot work.
+# A stage whose processes die so often before they could wait for an item, or a source that dies so often without
+# having given one, cannot work. When it is killed each time, somebody may only have bad luck with it.
 _MOST_IDLE_DEATHS = 10
+_MOST_IDLE_KILLS = 100
+_KILLS = (signal.SIGKILL, signal.SIGTERM)
 _SLICE_S = 0.05
 
 runtime._declare("pipeline.owner.source_ended", "pipeline.owner.step_drained")
@@ -76,7 +80,7 @@ class Conductor:
         self.ended_s: dict[str, float] = {}
         self.sources_ended = threading.Event()
         self.stopping = False
-        self._idle_deaths: Counter[str] = Counter()
+        self._idle_deaths: Counter[tuple[str, bool]] = Counter()
         self._progress: dict[str, int] = {}
         self._last_death: dict[str, BaseException | None] = {}
         self._events: queue.SimpleQueue[SupervisorEvent | None] = queue.SimpleQueue()
@@ -225,13 +229,15 @@ class Conductor:
     def _count_death(self, step: Step, event: SupervisorEvent) -> None:
         self._note_death(step, event)
         rows = [self._counts.row(step.first_row + number) for number in range(step.processes)]
-        progress = sum(row[Cell.PUT] if step.kind == "source" else row[Cell.TAKEN] for row in rows)
+        progress = sum(row[Cell.PUT if step.kind == "source" else Cell.STARTS] for row in rows)
+        killed = event.exitcode is not None and -event.exitcode in _KILLS
         if progress != self._progress.get(step.name, 0):
-            self._idle_deaths[step.name] = 0
+            self._idle_deaths[step.name, True] = self._idle_deaths[step.name, False] = 0
         self._progress[step.name] = progress
-        self._idle_deaths[step.name] += 1
-        if self._idle_deaths[step.name] >= _MOST_IDLE_DEATHS:
-            raise self._failed(step, f"died {_MOST_IDLE_DEATHS} times without having done anything", event.error)
+        self._idle_deaths[step.name, killed] += 1
+        if self._idle_deaths[step.name, killed] >= (_MOST_IDLE_KILLS if killed else _MOST_IDLE_DEATHS):
+            times = self._idle_deaths[step.name, killed]
+            raise self._failed(step, f"died {times} times without having done anything", event.error)
 
     def _failed(self, step: Step, what: str, error: BaseException | None) -> PipelineFailed:
         failure = PipelineFailed(

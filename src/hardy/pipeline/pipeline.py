@@ -226,7 +226,8 @@ class Pipeline:
                 yield value
             self.join()
         finally:
-            self.stop(drain=False)
+            if not self._ended.is_set():
+                self.stop(drain=False)
 
     def join(self, timeout: float | None = None) -> PipelineReport:
         """Wait until everything that the sources gave went through; how it went.

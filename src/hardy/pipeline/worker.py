@@ -117,6 +117,7 @@ def run_step(
     row = counts.row(step.first_row + number)
     seen = Seen() if output is None else None
     outputs = _many if _is_generator(step.function) else _one
+    row.add(Cell.STARTS)
     while True:
         try:
             lease = items.take()
