@@ -95,6 +95,35 @@ def test_no_item_is_lost_or_comes_twice_when_a_stage_is_killed_at(point: str, me
     }
 
 
+SINK = """
+    import json, sys
+    from functools import partial
+    from hardy import Event, Pipeline, Queue
+    from helpers import flows
+
+    def main():
+        point, method = sys.argv[1:3]
+        once, written = Event(), Queue()
+        write = partial(flows.armed_put, once, point, 20, written)
+        report = Pipeline(ctx=method).source(range(60)).stage(flows.double).sink(write, processes=2).run()
+        out = written.get_many(1000)
+        print(json.dumps([sorted(set(range(0, 120, 2)) - set(out)), len(out) - len(set(out)) <= 1, report.complete]))
+
+    if __name__ == "__main__":
+        main()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("point", [name for name in STAGE if not name.endswith((".put", ".buried"))])
+def test_no_item_is_lost_when_a_sink_is_killed_at(point: str, method: str) -> None:
+    """At least once: only what it had in hand may be written again."""
+    done = run_script(SINK, point, method)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[], True, True]
+
+
 OWNED = """
     import json, os, sys
     import hardy

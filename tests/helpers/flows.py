@@ -70,6 +70,16 @@ def leave_at(bad: int, number: int) -> int:
     return number
 
 
+def raise_all(*ignored: Any) -> Iterator[int]:
+    raise ValueError("no input")
+    yield
+
+
+def interrupt_all(item: object) -> None:
+    """As Ctrl-C at a terminal: to every process of the group."""
+    os.killpg(0, signal.SIGINT)
+
+
 def put_into(queue: Any, number: int) -> None:
     queue.put(number)
 
@@ -103,6 +113,12 @@ def armed(once: Any, point: str, at: int, number: int) -> int:
         once.set()
         runtime.arm(f"{point}=kill")
     return number
+
+
+def armed_put(once: Any, point: str, at: int, queue: Any, number: int) -> None:
+    """The same, for a sink."""
+    armed(once, point, at, number)
+    queue.put(number)
 
 
 def armed_then_raise(once: Any, point: str, at: int, number: int) -> int:

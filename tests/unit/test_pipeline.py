@@ -11,10 +11,14 @@ from typing import Any
 import pytest
 from helpers import flows
 from helpers.procfs import alive
+from helpers.procs import run_script
 from helpers.waiting import wait_until
+from hypothesis import given
+from hypothesis import strategies as st
 
 import hardy
 from hardy import CannotPickle, Event, Pipeline, PipelineFailed, ProcessDied, Queue, current_delivery
+from hardy.pipeline.ids import Seen
 
 DEADLINE_S = 30.0
 METHODS = ["fork", "spawn", "forkserver"]
@@ -384,3 +388,55 @@ def test_killed_processes_of_every_step_lose_nothing() -> None:
 
     assert sorted(out) == sorted([2 * n for n in range(3000)] + [-2 * n for n in range(3000)])
     assert sum(step.deaths for step in pipeline.report().steps) >= 10
+
+
+@given(st.lists(st.lists(st.integers(0, 20_000), min_size=1, max_size=3).map(tuple)))
+def test_seen_knows_what_has_come(ids: list[tuple[int, ...]]) -> None:
+    """As a set of ids would."""
+    seen, model = Seen(), set()
+
+    for id in ids:
+        assert seen.has(id) == (id in model)
+        seen.add(id)
+        model.add(id)
+
+    assert all(seen.has(id) for id in model)
+
+
+def test_ctrl_c_ends_a_pipeline_with_one_traceback() -> None:
+    """The caller gets KeyboardInterrupt; its processes say nothing, and none is left."""
+    source = """
+        import os
+        from hardy import Pipeline
+        from helpers import flows
+
+        if __name__ == "__main__":
+            os.setpgid(0, 0)
+            Pipeline(ctx="fork").source(range(100)).stage(flows.double, processes=3).sink(flows.interrupt_all).run()
+        """
+
+    done = run_script(source)
+
+    assert done.returncode == -signal.SIGINT
+    assert done.stderr.count("Traceback") == 1
+    assert done.stderr.rstrip().endswith("KeyboardInterrupt")
+
+
+def test_program_that_forgets_its_pipeline_ends_all_the_same() -> None:
+    """What ran is ended; a failure that nobody asked for is printed."""
+    source = """
+        from functools import partial
+        from hardy import Pipeline
+        from helpers import flows
+
+        if __name__ == "__main__":
+            Pipeline().source(partial(flows.count_to, 1 << 60)).sink(flows.double).start()
+            broken = Pipeline(name="broken").source(partial(flows.raise_all, 1)).sink(flows.double)
+            broken.start()
+            broken._ended.wait()
+        """
+
+    done = run_script(source)
+
+    assert done.returncode == 0, done.stderr
+    assert "PipelineFailed: pipeline 'broken' was ended" in done.stderr

@@ -243,6 +243,7 @@ class Pipeline:
         if not self._ended.wait(timeout):
             raise TimeoutError(f"{self._title()} still runs after {timeout} s")
         self._thread.join()
+        self._finalizer.cancel()
         if self._failure is not None:
             raise self._failure
         return self.report()
@@ -324,12 +325,13 @@ class Pipeline:
         except Stopped:
             complete = False
         except BaseException as error:
-            # For whoever asks; at the end of the program nobody may.
+            # For whoever asks, or else for the end of the program.
             self._failure = error
             complete = False
         self._final = self._reported(complete)
         self._counts.close()
-        self._finalizer.cancel()
+        if self._failure is None:
+            self._finalizer.cancel()
         self._ended.set()
 
     def _reported(self, complete: bool) -> PipelineReport:
@@ -365,6 +367,7 @@ class Pipeline:
         return [sum(row[cell] for row in rows) for cell in Cell]
 
     def _stop_at_exit(self) -> None:
+        """At the end of a program that left it running, or did not ask why it failed: that is printed."""
         self.stop(drain=False)
 
     def _title(self) -> str:
