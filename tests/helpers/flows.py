@@ -76,8 +76,10 @@ def raise_all(*ignored: Any) -> Iterator[int]:
 
 
 def interrupt_all(item: object) -> None:
-    """As Ctrl-C at a terminal: to every process of the group."""
-    os.killpg(0, signal.SIGINT)
+    """As Ctrl-C at a terminal: to every process of the group, once."""
+    if item == 0:
+        os.killpg(0, signal.SIGINT)
+        signal.pause()
 
 
 def put_into(queue: Any, number: int) -> None:
