@@ -42,7 +42,8 @@ SCENARIO = """
         report = pipeline.report()
         print(json.dumps({
             "missing": sorted(set(range(0, 120, 2)) - set(out)), "twins": len(out) - len(set(out)),
-            "deaths": sum(step.deaths for step in report.steps), "dead": [each.item for each in report.dead],
+            "deaths": sum(step.deaths for step in report.steps),
+            "again": sum(step.redelivered for step in report.steps), "dead": [each.item for each in report.dead],
             "doubles": report.doubles, "complete": report.complete}))
 
     if __name__ == "__main__":
@@ -65,6 +66,7 @@ def test_no_item_is_lost_or_comes_twice_when_a_source_is_killed_at(point: str, r
     report = run("source", point, method, rerun)
 
     finished = point == "pipeline.source.finished"
+    assert report.pop("again") == 0
     assert report == {
         "missing": [],
         "twins": 0,
@@ -82,13 +84,12 @@ def test_no_item_is_lost_or_comes_twice_when_a_stage_is_killed_at(point: str, me
     report = run("stage", point, method)
 
     buried = point == "pipeline.stage.buried"
-    if point == "pipeline.stage.acked":
-        # All may be done by then, and the process be ended before it comes by.
-        report["deaths"] = 1
+    # One that dies in the instant in which its step has nothing more to do may be taken for one that was ended.
+    assert report.pop("deaths") in (0, 1)
     assert report == {
         "missing": [40] if buried else [],
         "twins": 0,
-        "deaths": 1,
+        "again": 0 if point == "pipeline.stage.acked" else 1,
         "dead": [20] if buried else [],
         "doubles": 1 if point in ("pipeline.stage.put", "pipeline.stage.counted") else 0,
         "complete": True,

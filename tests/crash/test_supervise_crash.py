@@ -26,13 +26,17 @@ SCENARIO = """
     from helpers.supervised import come_and_pause
     from helpers.targets import Inherited
 
+    def come_as_leaf(passed):
+        os.write(passed.fd, b"-%d\\n" % os.getpid())
+        signal.pause()
+
     def supervise(passed, point, method):
         def arm(event):
             # Only this process, and only once everybody runs: its children are not to die of themselves.
             if (event.kind, event.id) == ("started", "nested") and point:
                 runtime.arm(f"{point}=kill")
                 os.write(passed.fd, b"0\\n")
-        nested = Supervisor([ChildSpec("leaf", come_and_pause, (passed,))])
+        nested = Supervisor([ChildSpec("leaf", come_as_leaf, (passed,))])
         children = [ChildSpec(id, come_and_pause, (passed,)) for id in "ab"] + [ChildSpec("nested", nested)]
         Supervisor(children, strategy="one_for_all", on_event=arm, ctx=method).run()
 
@@ -44,15 +48,15 @@ SCENARIO = """
         os.close(write_end)
         lines = os.fdopen(read_end, "rb")
         pids = [int(lines.readline()) for _ in range(4 if point else 3)]
-        first = next(pid for pid in pids if pid)
-        # A child dies, and the supervisor does all that it does; or it is told to stop.
+        first = next(pid for pid in pids if pid > 0)
+        # A child of the outer supervisor dies, and the supervisor does all that it does; or it is told to stop.
         if ".stop." in point or not point:
             os.kill(process.pid, number)
         else:
             os.kill(first, signal.SIGKILL)
         process.join(15)
         pids += [int(line) for line in lines]  # until the last who could write has ended
-        left = [pid for pid in pids if pid and not wait_dead(pid, 1.0)]
+        left = [pid for pid in map(abs, pids) if pid and not wait_dead(pid, 1.0)]
         print(json.dumps({"exitcode": process.exitcode, "left": left, "came": len(pids)}))
 
     if __name__ == "__main__":

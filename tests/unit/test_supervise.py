@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from helpers import supervised
-from helpers.procfs import alive
+from helpers.procfs import alive, wait_dead
 from helpers.supervised import Watcher
 from helpers.targets import Inherited
 
@@ -230,7 +230,7 @@ def test_nested_supervisor_is_a_child_that_supervises(watcher: Watcher, pipe: tu
         assert supervisor.count_children()["supervisors"] == 1
         kill(supervisor, "inner")
         second = int(os.read(pipe[0], 100))
-        assert not alive(first)
+        assert wait_dead(first, 1.0)
         assert alive(second)
 
     assert not alive(second)

@@ -43,7 +43,7 @@ class StepReport:
         put: how many items it gave on.
         redelivered: how many of `taken` had been given out before.
         failed: how many tries ended in an exception.
-        deaths: how many of its processes died.
+        deaths: how many of its processes died, but for one that did so in the instant in which the step was ended.
         waiting: how many items wait for it now.
         rate: items done, a second.
     """

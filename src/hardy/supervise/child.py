@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import signal
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from hardy.supervise.spec import INFINITY, ChildSpec, Startable
 
 __all__ = ["Child", "Ended"]
+
+_ANSWERED = (signal.SIGINT, signal.SIGTERM)
 
 
 class Ended(NamedTuple):
@@ -45,7 +48,8 @@ class Child:
         arguments = (spec.start, tuple(spec.args), dict(spec.kwargs))
         # A daemon: should the supervisor's process end without having stopped it, it is ended then.
         process = ctx.Process(target=_run, args=arguments, name=spec.id, daemon=True)
-        process.start()
+        with _held_back(ctx.get_start_method() == "fork"):
+            process.start()
         self.process = process
 
     def collect(self) -> Ended:
@@ -77,6 +81,22 @@ class Child:
         return self.collect()._replace(killed=killed)
 
 
+@contextlib.contextmanager
+def _held_back(forks: bool) -> Iterator[None]:
+    """Signals that come to a forked child before `_run` wait for it.
+
+    The child is born with the parent's handlers, and Python forgets, in a new child, which of them were to run.
+    """
+    if not forks:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _ANSWERED)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _ends_in_time(sentinel: int, hurry_fd: int, wait_s: float) -> bool:
     poll = select.poll()
     poll.register(sentinel, select.POLLIN)
@@ -93,6 +113,7 @@ def _run(start: Callable[..., Any] | Startable, args: tuple[Any, ...], kwargs: M
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ANSWERED)
     if isinstance(start, Startable):
         start._run_nested()
         return None

@@ -16,8 +16,7 @@ __all__ = ["answered"]
 def answered(numbers: Iterable[signal.Signals], answer: Callable[[], None]) -> Iterator[None]:
     """In this block the signals call `answer`; afterwards they are handled as before.
 
-    A child that is forked in this block has the handlers too, for an instant, until it sets its own. There the signal
-    does what it does by default.
+    A process that somebody else forks in this block has the handlers too. There a signal does what it does by default.
     """
     owner_pid = os.getpid()
     before: dict[int, Any] = {}
