@@ -5,6 +5,7 @@ their users. The public names are those of `__all__` here and of the modules tha
 """
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 if sys.platform != "linux":
     raise ImportError(
@@ -30,6 +31,7 @@ from hardy.errors import (
     AttachError,
     CannotPickle,
     CannotUnpickle,
+    ChildError,
     Closed,
     FileCorrupt,
     ForeignHandle,
@@ -37,11 +39,13 @@ from hardy.errors import (
     LeaseLost,
     OwnerDied,
     OwnerDiedWarning,
+    PipelineFailed,
     ProcessDied,
     ProcessExited,
     QueueCorrupt,
     RemoteError,
     RemoteTraceback,
+    RestartIntensityReached,
     ResultNotPicklable,
     TasksLost,
 )
@@ -51,7 +55,9 @@ if TYPE_CHECKING:
 
     from hardy._install import install
     from hardy.files import AtomicFile, locked_json
+    from hardy.pipeline import Pipeline, current_delivery
     from hardy.queues import DeadLetter, Empty, Full, JoinableQueue, Lease, Queue, SimpleQueue, TaskQueue
+    from hardy.supervise import ChildSpec, Supervisor, SupervisorEvent
     from hardy.synchronize import (
         Barrier,
         BoundedSemaphore,
@@ -71,7 +77,9 @@ _LATE = {
     "multiprocessing.util": ("SUBDEBUG", "SUBWARNING"),
     "hardy._install": ("install",),
     "hardy.files": ("AtomicFile", "locked_json"),
+    "hardy.pipeline": ("Pipeline", "current_delivery"),
     "hardy.queues": ("DeadLetter", "Empty", "Full", "JoinableQueue", "Lease", "Queue", "SimpleQueue", "TaskQueue"),
+    "hardy.supervise": ("ChildSpec", "Supervisor", "SupervisorEvent"),
     "hardy.synchronize": (
         "Barrier",
         "BoundedSemaphore",
@@ -116,6 +124,8 @@ __all__ = [
     "BufferTooShort",
     "CannotPickle",
     "CannotUnpickle",
+    "ChildError",
+    "ChildSpec",
     "Closed",
     "Condition",
     "DeadLetter",
@@ -134,6 +144,8 @@ __all__ = [
     "OwnerDied",
     "OwnerDiedWarning",
     "Pipe",
+    "Pipeline",
+    "PipelineFailed",
     "Pool",
     "Process",
     "ProcessDied",
@@ -147,9 +159,12 @@ __all__ = [
     "RawValue",
     "RemoteError",
     "RemoteTraceback",
+    "RestartIntensityReached",
     "ResultNotPicklable",
     "Semaphore",
     "SimpleQueue",
+    "Supervisor",
+    "SupervisorEvent",
     "TaskQueue",
     "TasksLost",
     "TimeoutError",
@@ -158,6 +173,7 @@ __all__ = [
     "active_children",
     "allow_connection_pickling",
     "cpu_count",
+    "current_delivery",
     "current_process",
     "freeze_support",
     "get_all_start_methods",

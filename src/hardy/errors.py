@@ -9,6 +9,7 @@ __all__ = [
     "AttachError",
     "CannotPickle",
     "CannotUnpickle",
+    "ChildError",
     "Closed",
     "FileCorrupt",
     "ForeignHandle",
@@ -16,11 +17,13 @@ __all__ = [
     "LeaseLost",
     "OwnerDied",
     "OwnerDiedWarning",
+    "PipelineFailed",
     "ProcessDied",
     "ProcessExited",
     "QueueCorrupt",
     "RemoteError",
     "RemoteTraceback",
+    "RestartIntensityReached",
     "ResultNotPicklable",
     "TasksLost",
     "signal_name",
@@ -200,6 +203,50 @@ class ResultNotPicklable(HardyError, pickle.PicklingError, TypeError, AttributeE
         super().__init__(message)
         self.type_name = type_name
         self.path = path
+
+
+class ChildError(HardyError, ValueError):
+    """A supervisor cannot do that with a child.
+
+    Attributes:
+        id: the child's.
+        reason: OTP's word for it: `duplicate_child_name`, `already_present`, `already_started`, `not_found`, `running`.
+    """
+
+    def __init__(self, message: str, *, id: str, reason: str) -> None:
+        super().__init__(message)
+        self.id = id
+        self.reason = reason
+
+
+class RestartIntensityReached(HardyError, RuntimeError):
+    """A supervisor gave up, since its children ended too often, and has stopped them all.
+
+    Its cause is what ended the last one.
+
+    Attributes:
+        id: of the child that ended last.
+        intensity: how many restarts were allowed.
+        period: within how many seconds.
+    """
+
+    def __init__(self, message: str, *, id: str, intensity: float, period: float) -> None:
+        super().__init__(message)
+        self.id = id
+        self.intensity = intensity
+        self.period = period
+
+
+class PipelineFailed(HardyError, RuntimeError):
+    """A pipeline was ended before it was done, since a step cannot work. Its cause is the last error of that step.
+
+    Attributes:
+        step: the name of the step.
+    """
+
+    def __init__(self, message: str, *, step: str) -> None:
+        super().__init__(message)
+        self.step = step
 
 
 class RemoteError(HardyError, RuntimeError):

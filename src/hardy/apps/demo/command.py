@@ -88,8 +88,8 @@ def main(argv: list[str] | None = None) -> int:
     with display:
         outcome = run_job(options.method, options.counters, options.kills, options.interval, options.seed, display.show)
     words, files, plain_s = _plain_count()
-    expected = Counter({word: n * outcome.rounds for word, n in words.items()})
-    equal = outcome.tally.words == expected and outcome.tally.files == files * outcome.rounds
+    expected = Counter({word: n * outcome.tally.rounds for word, n in words.items()})
+    equal = outcome.tally.words == expected and outcome.tally.files == files * outcome.tally.rounds
     console.print(_table(outcome, sum(words.values()) / plain_s, equal))
     if not equal:
         _explain(console, outcome, expected, files)
@@ -112,7 +112,7 @@ def _table(outcome: Outcome, plain_rate: float, equal: bool) -> Table:
     recoveries = outcome.recoveries_s()
     table = Table(title="hardy demo", show_header=False)
     for name, value in (
-        ("files", f"{outcome.tally.files:,} (rounds: {outcome.rounds})"),
+        ("files", f"{outcome.tally.files:,} (rounds: {outcome.tally.rounds})"),
         ("words", f"{total:,}"),
         ("words/s", f"{total / outcome.seconds:,.0f} (one plain process: {plain_rate:,.0f})"),
         ("counters killed", f"{len(outcome.killed)}"),
@@ -127,7 +127,7 @@ def _table(outcome: Outcome, plain_rate: float, equal: bool) -> Table:
 
 def _explain(console: Console, outcome: Outcome, expected: Counter[str], files: int) -> None:
     """What differs, in the first few words."""
-    console.print(f"files counted {outcome.tally.files}, expected {files * outcome.rounds}")
+    console.print(f"files counted {outcome.tally.files}, expected {files * outcome.tally.rounds}")
     for word in sorted(expected.keys() | outcome.tally.words.keys()):
         if expected[word] != outcome.tally.words[word]:
             console.print(f"{word!r}: counted {outcome.tally.words[word]}, expected {expected[word]}")

@@ -1,20 +1,41 @@
-"""The main job itself: processes started, killed, replaced, until the count is whole."""
+"""The main job itself, a pipeline: a reader, counters that are killed, and this process, which collects."""
 
 from __future__ import annotations
 
-import itertools
+import os
 import random
+import signal
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from multiprocessing.connection import wait
+from functools import partial
 from queue import Empty
-from typing import Any
 
 import hardy
-from hardy.apps.demo.workers import Tally, collect, count, read
+from hardy import Pipeline, Queue
+from hardy.apps.demo.workers import count, read
+from hardy.synchronize import Event
 
-__all__ = ["Outcome", "run_job"]
+__all__ = ["Outcome", "Tally", "run_job"]
+
+
+@dataclass
+class Tally:
+    """What was collected.
+
+    Attributes:
+        files: how many items were counted, each once.
+        words: how often each word occurred.
+        rounds: how often the input was gone over.
+        again: items that came from a dead counter: its pid, and when another took the item.
+    """
+
+    files: int = 0
+    words: Counter[str] = field(default_factory=Counter)
+    rounds: int = 0
+    again: list[tuple[int, float]] = field(default_factory=list)
 
 
 @dataclass
@@ -22,56 +43,79 @@ class Outcome:
     """What the job gave.
 
     Attributes:
-        tally: what the collector has.
-        rounds: how often the input was gone over.
+        tally: what was collected.
         killed: when each killed counter was killed, by pid, on the monotonic clock.
         seconds: how long it took.
     """
 
     tally: Tally
-    rounds: int
+    killed: dict[int, float]
     seconds: float
-    killed: dict[int, float] = field(default_factory=dict)
 
     def recoveries_s(self) -> list[float]:
         """From each kill to the moment when another had the item, in seconds, sorted."""
         return sorted(at_s - self.killed[pid] for pid, at_s in self.tally.again if pid in self.killed)
 
 
-class _Counters:
-    """The counters that live now; the dead are replaced."""
+class _Killer(threading.Thread):
+    """Sends SIGKILL to a random counter, now and then, until enough are dead.
 
-    def __init__(self, ctx: Any, number: int, tasks: Any, results: Any, chance: random.Random) -> None:
-        self._ctx, self._queues = ctx, (tasks, results)
-        self._numbers = itertools.count(1)
-        self._chance = chance
-        self._living: list[Any] = []
-        self._number = number
+    Attributes:
+        killed: when each was killed, by pid.
+    """
+
+    def __init__(self, pipeline: Pipeline, kills: int, interval_s: float, seed: int, enough: Event) -> None:
+        super().__init__(name="demo-killer", daemon=True)
         self.killed: dict[int, float] = {}
+        self._pipeline, self._kills, self._interval_s = pipeline, kills, interval_s
+        self._chance = random.Random(seed)
+        self._enough = enough
+        self._over = threading.Event()
 
-    def replace_dead(self) -> None:
-        for process in [each for each in self._living if not each.is_alive()]:
-            self._living.remove(process)
-            process.close()
-        while len(self._living) < self._number:
-            name = f"counter-{next(self._numbers)}"
-            process = self._ctx.Process(target=count, args=self._queues, name=name, daemon=True)
-            process.start()
-            self._living.append(process)
+    def run(self) -> None:
+        while len(self.killed) < self._kills and not self._over.wait(self._interval_s):
+            victims = self._pipeline.pids("counter")
+            if victims:
+                self._kill(self._chance.choice(victims))
+        self._enough.set()
 
-    def kill_one(self) -> None:
-        victim = self._chance.choice(self._living)
-        self.killed[victim.pid] = time.monotonic()
-        victim.kill()
+    def _kill(self, pid: int) -> None:
+        try:
+            pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return  # the one before it has killed this one too
+        try:
+            at_s = time.monotonic()
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            self.killed.setdefault(pid, at_s)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(pidfd)
 
-    def wait(self, seconds: float) -> None:
-        """Until one of them ends, or the time is over."""
-        wait([process.sentinel for process in self._living], seconds)
+    def end(self) -> None:
+        """No more kills."""
+        self._over.set()
+        self.join()
 
-    def join(self) -> None:
-        for process in self._living:
-            process.join()
-            process.close()
+
+class _Ledger:
+    """Who had which item, as the counters say."""
+
+    def __init__(self, taken: Queue) -> None:
+        self._taken = taken
+        self._holder: dict[str, int] = {}
+
+    def bring_up_to_date(self, tally: Tally) -> None:
+        """Write down the items that came from a dead counter to another."""
+        try:
+            while True:
+                for taken in self._taken.get_many(block=False):
+                    if taken.deliveries > 1 and taken.name in self._holder:
+                        tally.again.append((self._holder[taken.name], taken.at_s))
+                    self._holder[taken.name] = taken.pid
+        except Empty:
+            return
 
 
 def run_job(
@@ -88,47 +132,25 @@ def run_job(
         show: told files counted and counters killed, now and then.
     """
     ctx = hardy.get_context(method)
-    tasks, results, progress, enough = ctx.TaskQueue(64), ctx.Queue(256), ctx.Queue(), ctx.Event()
+    taken, enough = ctx.Queue(), ctx.Event()
+    pipeline = Pipeline(ctx=ctx, max_items=64)
+    pipeline.source(partial(read, enough), name="reader")
+    # Whom the killer hits is chance; an item that is hit often is no bad item.
+    pipeline.stage(partial(count, taken), processes=counters, max_deliveries=0, name="counter")
+    ledger, tally = _Ledger(taken), Tally()
     began_s = time.monotonic()
-    reader = ctx.Process(target=read, args=(tasks, enough), name="reader", daemon=True)
-    collector = ctx.Process(target=collect, args=(results, progress), name="collector", daemon=True)
-    crew = _Counters(ctx, counters, tasks, results, random.Random(seed))
-    collector.start()
-    reader.start()
-    crew.replace_dead()
-    files = 0
-    next_kill_s = began_s + interval_s
-    while reader.is_alive() or not _is_done(tasks):
-        now_s = time.monotonic()
-        if now_s >= next_kill_s and len(crew.killed) < kills:
-            crew.kill_one()
-            next_kill_s = now_s + interval_s
-        if len(crew.killed) >= kills:
-            enough.set()
-        crew.wait(min(interval_s, max(0.0, next_kill_s - now_s)))
-        crew.replace_dead()
-        files += _drain(progress)
-        show(files, len(crew.killed))
-    rounds = reader.result()
-    tasks.close()
-    crew.join()
-    results.close()
-    tally = collector.result()
-    return Outcome(tally, rounds, time.monotonic() - began_s, crew.killed)
-
-
-def _is_done(tasks: Any) -> bool:
-    try:
-        tasks.join(0)
-    except TimeoutError:
-        return False
-    return True
-
-
-def _drain(progress: Any) -> int:
-    files = 0
-    try:
-        while True:
-            files += sum(progress.get_many(block=False))
-    except Empty:
-        return files
+    with pipeline:
+        killer = _Killer(pipeline, kills, interval_s, seed, enough)
+        killer.start()
+        try:
+            for counted in pipeline.results():
+                tally.files += 1
+                tally.words.update(counted.words)
+                tally.rounds = max(tally.rounds, int(counted.name.partition(":")[0]))
+                ledger.bring_up_to_date(tally)
+                show(tally.files, len(killer.killed))
+        finally:
+            killer.end()
+    ledger.bring_up_to_date(tally)
+    show(tally.files, len(killer.killed))
+    return Outcome(tally, killer.killed, time.monotonic() - began_s)

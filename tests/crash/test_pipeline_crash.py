@@ -1,0 +1,176 @@
+"""A process of a pipeline killed at each step of its life; and the pipeline's own process.
+
+    source -> stage -> results: what comes out is what went in, each item once.
+
+The failpoints are those of the code: a new one is tested from the day it is named.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from helpers.procs import run_script
+
+import hardy.pipeline  # noqa: F401 - names its failpoints
+from hardy._core import runtime
+
+POINTS = [name for name in runtime.failpoints() if name.startswith("pipeline.")]
+SOURCE = [name for name in POINTS if name.startswith("pipeline.source.")]
+STAGE = [name for name in POINTS if name.startswith("pipeline.stage.")]
+OWNER = [name for name in POINTS if name.startswith("pipeline.owner.")]
+
+SCENARIO = """
+    import json, sys
+    from functools import partial
+    from hardy import Event, Pipeline
+    from helpers import flows
+
+    def main():
+        kind, point, method, rerun = sys.argv[1:5]
+        once = Event()
+        at = {"pipeline.source.finished": 59}.get(point, 20)
+        pipeline = Pipeline(ctx=method)
+        if kind == "source":
+            read = flows.armed_count_from if rerun == "seek" else flows.armed_count
+            pipeline.source(partial(read, once, point, at, 60), rerun=rerun).stage(flows.double)
+        else:
+            work = flows.armed_then_raise if point.endswith("buried") else flows.armed
+            pipeline.source(range(60)).stage(partial(work, once, point, at), processes=2, max_deliveries=2, name="work")
+            pipeline.stage(flows.double)
+        out = sorted(pipeline.results())
+        report = pipeline.report()
+        print(json.dumps({
+            "missing": sorted(set(range(0, 120, 2)) - set(out)), "twins": len(out) - len(set(out)),
+            "deaths": sum(step.deaths for step in report.steps),
+            "again": sum(step.redelivered for step in report.steps), "dead": [each.item for each in report.dead],
+            "doubles": report.doubles, "complete": report.complete}))
+
+    if __name__ == "__main__":
+        main()
+"""
+
+
+def run(kind: str, point: str, method: str, rerun: str = "skip") -> dict[str, object]:
+    done = run_script(SCENARIO, kind, point, method, rerun)
+    assert done.returncode == 0, done.stderr
+    report: dict[str, object] = json.loads(done.stdout)
+    return report
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("rerun", ["skip", "seek"])
+@pytest.mark.parametrize("point", SOURCE)
+def test_no_item_is_lost_or_comes_twice_when_a_source_is_killed_at(point: str, rerun: str, method: str) -> None:
+    """It is run again, and goes on where it was; what it had put unrecorded comes again, and is left out."""
+    report = run("source", point, method, rerun)
+
+    finished = point == "pipeline.source.finished"
+    assert report.pop("again") == 0
+    assert report == {
+        "missing": [],
+        "twins": 0,
+        "deaths": 0 if finished else 1,
+        "dead": [],
+        "doubles": 1 if point == "pipeline.source.after_put" else 0,
+        "complete": True,
+    }
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("point", STAGE)
+def test_no_item_is_lost_or_comes_twice_when_a_stage_is_killed_at(point: str, method: str) -> None:
+    """Another process takes the item; an output that was put but not acknowledged comes again, and is left out."""
+    report = run("stage", point, method)
+
+    buried = point == "pipeline.stage.buried"
+    # One that dies in the instant in which its step has nothing more to do may be taken for one that was ended.
+    assert report.pop("deaths") in (0, 1)
+    assert report == {
+        "missing": [40] if buried else [],
+        "twins": 0,
+        "again": 0 if point == "pipeline.stage.acked" else 1,
+        "dead": [20] if buried else [],
+        "doubles": 1 if point in ("pipeline.stage.put", "pipeline.stage.counted") else 0,
+        "complete": True,
+    }
+
+
+SINK = """
+    import json, sys
+    from functools import partial
+    from hardy import Event, Pipeline, Queue
+    from helpers import flows
+
+    def main():
+        point, method = sys.argv[1:3]
+        once, written = Event(), Queue()
+        write = partial(flows.armed_put, once, point, 20, written)
+        report = Pipeline(ctx=method).source(range(60)).stage(flows.double).sink(write, processes=2).run()
+        out = written.get_many(1000)
+        print(json.dumps([sorted(set(range(0, 120, 2)) - set(out)), len(out) - len(set(out)) <= 1, report.complete]))
+
+    if __name__ == "__main__":
+        main()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("point", [name for name in STAGE if not name.endswith((".put", ".buried"))])
+def test_no_item_is_lost_when_a_sink_is_killed_at(point: str, method: str) -> None:
+    """At least once: only what it had in hand may be written again."""
+    done = run_script(SINK, point, method)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [[], True, True]
+
+
+OWNED = """
+    import json, os, sys
+    import hardy
+    from functools import partial
+    from hardy import Pipeline, Queue
+    from hardy._core import runtime
+    from helpers import flows
+    from helpers.procs import wait_dead
+
+    def own(point, method, pids):
+        pipeline = Pipeline(ctx=method).source(range(10)).stage(flows.double, processes=2)
+        pipeline.sink(flows.double).start()
+        pids.put([pid for step in ("range", "double", "double2") for pid in pipeline.pids(step)])
+        runtime.arm(f"{point}=kill")
+        pipeline.join()
+
+    def main():
+        point, method = sys.argv[1:3]
+        pids = Queue()
+        process = hardy.get_context(method).Process(target=own, args=(point, method, pids))
+        process.start()
+        process.join(15)
+        left = [pid for pid in pids.get(timeout=1) if not wait_dead(pid, 1.0)]
+        print(json.dumps([process.exitcode, left]))
+
+    if __name__ == "__main__":
+        main()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("point", OWNER)
+def test_processes_end_with_the_owner_of_their_pipeline_when_it_is_killed_at(point: str, method: str) -> None:
+    """Within a second."""
+    done = run_script(OWNED, point, method)
+
+    assert done.returncode == 0, done.stderr
+    exitcode, left = json.loads(done.stdout)
+    # The owner may have come by the point before it was armed there.
+    assert exitcode in (-9, 0)
+    assert left == []
+
+
+def test_there_are_failpoints_of_each_kind() -> None:
+    """The lists cannot become empty unnoticed, and hold all."""
+    assert len(SOURCE) >= 4
+    assert len(STAGE) >= 6
+    assert OWNER
+    assert sorted(SOURCE + STAGE + OWNER) == sorted(POINTS)
