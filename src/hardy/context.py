@@ -23,6 +23,7 @@ from hardy._proc.popen import Popen
 from hardy._proc.popen_fresh import Call, ForkserverPopen, SpawnPopen
 from hardy._proc.process import BaseProcess
 from hardy._stdlib.default import registered_context, set_current_context
+from hardy._stdlib.main_module import is_bootstrapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -302,9 +303,18 @@ class DefaultContext(BaseContext):
         Raises:
             RuntimeError: it is settled already, and `force` is not given.
             ValueError: there is no such start method.
+
+        Differs from the stdlib: a child that imports the main module may come to this call outside of the main guard;
+        it repeats what the parent said, and changes nothing.
         """
         if self._settled is not None and not force:
-            raise RuntimeError("context has already been set")
+            if is_bootstrapping() and method == self._settled._name:
+                return
+            raise RuntimeError(
+                f"context has already been set, to {self._settled._name!r}: set_start_method() is called once, under the "
+                "main guard and before anything is made or started; get_context() gives another method to a part of the "
+                "program"
+            )
         self._settled = None if method is None and force else self.get_context(method)
 
     def get_all_start_methods(self) -> list[str]:

@@ -13,6 +13,7 @@ __all__ = [
     "ForeignHandle",
     "HardyError",
     "LeaseLost",
+    "MainGuardMissing",
     "OwnerDied",
     "OwnerDiedWarning",
     "ProcessDied",
@@ -21,6 +22,7 @@ __all__ = [
     "RemoteError",
     "RemoteTraceback",
     "ResultNotPicklable",
+    "StartFailed",
     "TasksLost",
     "signal_name",
 ]
@@ -98,6 +100,40 @@ class CannotUnpickle(HardyError, pickle.UnpicklingError):
         )
 
 
+class MainGuardMissing(HardyError, RuntimeError):
+    """The main module starts processes while it is imported, which a child of spawn and forkserver does too.
+
+    Attributes:
+        file: the main module's file.
+        line: the number of the line in it.
+        source: that line.
+    """
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0, source: str = "") -> None:
+        super().__init__(message)
+        self.file = file
+        self.line = line
+        self.source = source
+
+    @classmethod
+    def at(cls, file: str, line: int, source: str) -> MainGuardMissing:
+        """For a child that came to that line of the main module."""
+        shown = source if source and not source.endswith(":") else "..."
+        where = f"\n\n    {file}, line {line}:\n        {source}" if source else ""
+        return cls(
+            "a process was to be started before the current process had finished its bootstrapping phase: the program "
+            f"has no main guard.{where}\n\n"
+            "A child of 'spawn' or 'forkserver' imports the main module, and comes to that line as well. The child was "
+            "ended.\nKeep imports, functions and classes at the top level, and put what the program does under a guard:"
+            f"\n\n    if __name__ == '__main__':\n        {shown}\n\n"
+            "(In a program that is frozen to an executable, freeze_support() is the first line under it.) "
+            "Or start with get_context('fork'), which imports nothing.",
+            file=file,
+            line=line,
+            source=source,
+        )
+
+
 class LeaseLost(HardyError, RuntimeError):
     """A lease is acknowledged or given back that this process does not hold (any more)."""
 
@@ -169,6 +205,13 @@ class ProcessExited(ProcessDied):
     """
 
     code: object = None
+
+
+class StartFailed(ProcessDied):
+    """The child ended before it came to its target: it could not import the main module, or rebuild its arguments.
+
+    Its `__cause__` is a `RemoteTraceback`, what the child's own traceback was.
+    """
 
 
 class ResultNotPicklable(HardyError, pickle.PicklingError, TypeError, AttributeError):

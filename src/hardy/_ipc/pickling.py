@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-from hardy._stdlib.culprit import find_culprit, mend, type_name
+from hardy._stdlib.culprit import describe, find_culprit, mend, type_name
 from hardy._stdlib.reducers import LiveDispatchTable
 from hardy.errors import CannotPickle
 
@@ -81,7 +81,7 @@ def _explain(obj: Any, error: Exception) -> CannotPickle:
     path, culprit = find_culprit(obj)
     where = f"object{path}"
     return CannotPickle(
-        f"cannot send this {type_name(type(obj))}: {where} is a {type_name(type(culprit))}, which cannot be pickled "
+        f"cannot send this {type_name(type(obj))}: {where} is a {describe(culprit)}, which cannot be pickled "
         f"({type(error).__name__}: {error}). Nothing was sent. Instead, {mend(culprit)}",
         path=where,
     )

@@ -29,7 +29,7 @@ __all__ = ["UNKNOWN_EXITCODE", "Popen"]
 
 # The stdlib's own value for "the forkserver died, nobody knows".
 UNKNOWN_EXITCODE = 255
-_EXITCODES = {Kind.RETURNED: 0, Kind.RESULT_NOT_PICKLABLE: 0, Kind.RAISED: 1}
+_EXITCODES = {Kind.RETURNED: 0, Kind.RESULT_NOT_PICKLABLE: 0, Kind.RAISED: 1, Kind.NOT_STARTED: 1}
 _WARNS_AT_FORK = sys.version_info >= (3, 12)
 
 runtime._declare(
