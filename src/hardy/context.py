@@ -242,7 +242,9 @@ class BaseContext(stdlib_context.BaseContext):
         try:
             return _concrete_contexts.get(method) or registered_context(method)
         except (KeyError, TypeError):
-            raise ValueError(f"cannot find context for {method!r}") from None
+            raise ValueError(
+                f"cannot find context for {method!r}; the start methods are {', '.join(map(repr, _ALL_METHODS))}"
+            ) from None
 
 
 class ForkContext(BaseContext):

@@ -10,6 +10,7 @@ __all__ = [
     "CannotPickle",
     "CannotUnpickle",
     "Closed",
+    "ForkWithThreadsWarning",
     "ForeignHandle",
     "HardyError",
     "LeaseLost",
@@ -34,6 +35,10 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+class ForkWithThreadsWarning(DeprecationWarning):
+    """A process was forked while other threads ran, which the child does not have, and whose locks it does."""
 
 
 class HardyError(Exception):
