@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
+from hardy._stdlib import by_value
 from hardy._stdlib.culprit import describe, find_culprit, mend, type_name
+from hardy._stdlib.main_module import main_is_importable
 from hardy._stdlib.reducers import LiveDispatchTable
 from hardy.errors import CannotPickle
 
@@ -50,6 +52,8 @@ class _Pickler(pickle.Pickler):
 
 
 _idle: list[_Session] = []
+# In an interpreter that is typed or piped into: a child may not be able to import what is defined there.
+_may_be_unreachable = not main_is_importable()
 
 
 def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
@@ -64,17 +68,36 @@ def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
         session = _Session()
     try:
         session.pickler.dump(obj)
+        written, buffers = session.written, None
+        data = written[0] if len(written) == 1 else b"".join(written)
+        if _may_be_unreachable:
+            by_value.check_all_reachable(obj, data)
+    except by_value.Unreachable:
+        # A reader that was forked, or that is a thread, has it; another needs cloudpickle, and is told so.
+        by_itself = _dumps_by_value(obj)
+        return (data, session.buffers or None) if by_itself is None else (by_itself, None)
     except Exception as error:
         # The session is dropped: it may be half-way through an object.
-        raise _explain(obj, error) from error
-    written, buffers = session.written, None
-    data = written[0] if len(written) == 1 else b"".join(written)
+        by_itself = _dumps_by_value(obj)
+        if by_itself is None:
+            raise _explain(obj, error) from error
+        return by_itself, None
     written.clear()
     session.pickler.clear_memo()
     if session.buffers:
         buffers, session.buffers = session.buffers, []
     _idle.append(session)
     return data, buffers
+
+
+def _dumps_by_value(obj: Any) -> bytes | None:
+    """The object as cloudpickle sends it; None when it cannot either, or is not installed."""
+    if not by_value.has_cloudpickle():
+        return None
+    try:
+        return by_value.dumps_by_value(obj)
+    except Exception:
+        return None  # the caller has an error that says what is wrong
 
 
 def _explain(obj: Any, error: Exception) -> CannotPickle:

@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from hardy._core import board, lifeline, runtime
-from hardy._proc import by_value
 from hardy._proc.outcome import Kind, OutcomeFile
+from hardy._stdlib import by_value
 from hardy._stdlib.culprit import find_culprit, type_name
 from hardy._stdlib.reducers import LiveDispatchTable
 from hardy._sync.handles import PackedSegment, unpack_segment

@@ -20,10 +20,11 @@ from types import FunctionType
 from typing import Any
 
 from hardy._core import board, lifeline, runtime
-from hardy._proc import by_value, child, verdict
+from hardy._proc import child, verdict
 from hardy._proc.boot import Booting, check_may_start, rebuild
 from hardy._proc.outcome import above_std_streams
 from hardy._proc.popen import Popen
+from hardy._stdlib import by_value
 from hardy._stdlib.culprit import describe, find_culprit, mend
 from hardy._stdlib.launch import (
     ForkserverDupFd,
@@ -138,13 +139,11 @@ class _FreshPopen(Popen):
         return pickle.dumps(Call(operator.getitem, pair, 1)) + pickle.dumps(Call(_read_process))
 
     def _pickle(self, process_obj: Any) -> bytes:
-        handed_over = len(self._fds)
         try:
             pickled = bytes(reduction.ForkingPickler.dumps(process_obj, 5))
             by_value.check_all_reachable(process_obj, pickled)
             return pickled
         except Exception as error:
-            del self._fds[handed_over:]
             if by_value.has_cloudpickle():
                 try:
                     return by_value.dumps_by_value(process_obj)
