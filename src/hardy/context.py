@@ -310,12 +310,11 @@ class DefaultContext(BaseContext):
         it repeats what the parent said, and changes nothing.
         """
         if self._settled is not None and not force:
-            if is_bootstrapping() and method == self._settled._name:
+            if is_bootstrapping() and method == self.get_start_method():
                 return
             raise RuntimeError(
-                f"context has already been set, to {self._settled._name!r}: set_start_method() is called once, under the "
-                "main guard and before anything is made or started; get_context() gives another method to a part of the "
-                "program"
+                f"context has already been set, to {self.get_start_method()!r}: call set_start_method() once, under "
+                "the main guard, before anything is made or started; get_context() gives a part of a program another"
             )
         self._settled = None if method is None and force else self.get_context(method)
 

@@ -26,7 +26,10 @@ UNGUARDED = {
         "queue = ctx.Queue()\nctx.Process(target=queue.put, args=(1,)).start()\nqueue.get()\n",
         "ctx.Process(target=queue.put, args=(1,)).start()",
     ),
-    "many": ("for _ in range(5): ctx.Process(target=work).start()\n", "for _ in range(5): ctx.Process(target=work).start()"),
+    "many": (
+        "for _ in range(5): ctx.Process(target=work).start()\n",
+        "for _ in range(5): ctx.Process(target=work).start()",
+    ),
     "by a function": (
         "def main():\n    ctx.Process(target=work).start()\n\nmain()\n",
         "main()",
@@ -65,7 +68,11 @@ def test_missing_main_guard_is_one_error_of_the_parents(case: str, method: str) 
 @pytest.mark.parametrize("method", FRESH)
 @pytest.mark.parametrize(
     "guard",
-    ["if __name__ == '__main__':", "if hardy.current_process().name == 'MainProcess':", "if 'x' and __name__ != '__mp_main__':"],
+    [
+        "if __name__ == '__main__':",
+        "if hardy.current_process().name == 'MainProcess':",
+        "if 'x' and __name__ != '__mp_main__':",
+    ],
 )
 def test_any_guard_will_do(guard: str, method: str) -> None:
     """Whatever keeps the child from the line."""
@@ -90,7 +97,10 @@ def test_start_method_may_be_set_outside_the_guard(method: str) -> None:
 
 BROKEN = {
     "main module": ("if __name__ != '__main__': raise LookupError('only here')\n", "could not import the main module"),
-    "target": ("if __name__ == '__main__':\n    def below(): pass\n    work = below\n", "could not rebuild its target and arguments"),
+    "target": (
+        "if __name__ == '__main__':\n    def below(): pass\n    work = below\n",
+        "could not rebuild its target and arguments",
+    ),
 }
 
 
@@ -102,7 +112,8 @@ def test_child_that_cannot_begin_tells_its_parent(case: str, method: str) -> Non
     done = run_script(
         HEAD.format(method=method) + body + "if __name__ == '__main__':\n"
         "    process = ctx.Process(target=work, name='w1')\n    process.start()\n    error = process.exception()\n"
-        "    print(type(error).__name__, process.exitcode)\n    print(error)\n    print(type(error.__cause__).__name__)\n"
+        "    print(type(error).__name__, process.exitcode)\n    print(error)\n"
+        "    print(type(error.__cause__).__name__)\n"
     )
 
     lines = done.stdout.splitlines()

@@ -218,13 +218,13 @@ def test_started_process_refuses_what_comes_too_late(doing: str, error: type[Exc
     process = Process(target=targets.square, args=(1,), name="w1")
     process.start()
 
+    calls = {
+        "start": process.start,
+        "set daemon": lambda: setattr(process, "daemon", True),
+        "pickle": lambda: pickle.dumps(process),
+    }
     with pytest.raises(error, match=text):
-        if doing == "start":
-            process.start()
-        elif doing == "pickle":
-            pickle.dumps(process)
-        else:
-            process.daemon = True
+        calls[doing]()
 
     assert process.result(LONG_S) == 1
 
@@ -275,8 +275,8 @@ def test_fork_beside_threads_warns_with_their_names() -> None:
     thread = threading.Thread(target=leave.wait, name="refresher")
     thread.start()
 
-    with pytest.warns(errors.ForkWithThreadsWarning, match=r"multi-threaded \('refresher'\).*get_context\('spawn'\)") as got:
-        process = Process(target=targets.square, args=(1,))
+    process = Process(target=targets.square, args=(1,))
+    with pytest.warns(errors.ForkWithThreadsWarning, match=r"\('refresher'\).*get_context\('spawn'\)") as got:
         process.start()
     leave.set()
     thread.join()

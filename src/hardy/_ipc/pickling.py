@@ -74,11 +74,11 @@ def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
             by_value.check_all_reachable(obj, data)
     except by_value.Unreachable:
         # A reader that was forked, or that is a thread, has it; another needs cloudpickle, and is told so.
-        by_itself = _dumps_by_value(obj)
+        by_itself = by_value.dumps_by_value(obj)
         return (data, session.buffers or None) if by_itself is None else (by_itself, None)
     except Exception as error:
         # The session is dropped: it may be half-way through an object.
-        by_itself = _dumps_by_value(obj)
+        by_itself = by_value.dumps_by_value(obj)
         if by_itself is None:
             raise _explain(obj, error) from error
         return by_itself, None
@@ -88,16 +88,6 @@ def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
         buffers, session.buffers = session.buffers, []
     _idle.append(session)
     return data, buffers
-
-
-def _dumps_by_value(obj: Any) -> bytes | None:
-    """The object as cloudpickle sends it; None when it cannot either, or is not installed."""
-    if not by_value.has_cloudpickle():
-        return None
-    try:
-        return by_value.dumps_by_value(obj)
-    except Exception:
-        return None  # the caller has an error that says what is wrong
 
 
 def _explain(obj: Any, error: Exception) -> CannotPickle:

@@ -97,11 +97,9 @@ def _returned(value: Any) -> tuple[Kind, bytes]:
     try:
         return Kind.RETURNED, dumps(value)
     except Exception as error:
-        if by_value.has_cloudpickle():
-            try:
-                return Kind.RETURNED, by_value.dumps_by_value(value)
-            except Exception:
-                pass  # the first error is the one that says what is wrong
+        pickled = by_value.dumps_by_value(value)
+        if pickled is not None:
+            return Kind.RETURNED, pickled
         path, culprit = find_culprit(value)
         reason = f"{type(error).__name__}: {error}"
         fields = (type_name(type(value)), type_name(type(culprit)), f"result{path}", reason)

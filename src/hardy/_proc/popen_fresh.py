@@ -144,11 +144,9 @@ class _FreshPopen(Popen):
             by_value.check_all_reachable(process_obj, pickled)
             return pickled
         except Exception as error:
-            if by_value.has_cloudpickle():
-                try:
-                    return by_value.dumps_by_value(process_obj)
-                except Exception:
-                    pass  # the first error is the one that says what is wrong
+            by_itself = by_value.dumps_by_value(process_obj)
+            if by_itself is not None:
+                return by_itself
             # What pickle itself says is in the message; an error of the user's own code has a traceback to show.
             raise self._explain(process_obj, error) from (error if _is_of_user(error) else None)
 

@@ -261,7 +261,7 @@ class BaseProcess(StdlibProcess):
         self._check_made()
         if self._popen is not None and self._popen.poll() is None:
             raise ValueError(
-                f"Cannot close a process while it is still running: {who(self)}; call join() first, or kill() and join()"
+                f"Cannot close a process while it is still running: {who(self)}; call join(), or kill(), first"
             )
         super().close()
         self._verdict = None

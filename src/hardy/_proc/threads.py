@@ -39,9 +39,9 @@ def warn_of_threads() -> None:
     names = ", ".join(repr(thread.name) for thread in others[:_MOST_NAMES])
     more = f" and {len(others) - _MOST_NAMES} more" if len(others) > _MOST_NAMES else ""
     warnings.warn(
-        f"This process (pid={os.getpid()}) is multi-threaded ({names}{more}), use of fork() may lead to deadlocks in the "
-        "child: a lock that one of these threads holds now is held there for ever, by nobody. Start the processes before "
-        "the threads, or use get_context('spawn') or get_context('forkserver')",
+        f"This process (pid={os.getpid()}) is multi-threaded ({names}{more}), use of fork() may lead to deadlocks in "
+        "the child: a lock that one of these threads holds now is held there for ever, by nobody. Start the processes "
+        "before the threads, or use get_context('spawn') or get_context('forkserver')",
         ForkWithThreadsWarning,
         stacklevel=_depth_of_user(),
     )

@@ -9,7 +9,6 @@ from hardy._proc.memory_kills import count_memory_kills
 from hardy._proc.outcome import Kind
 from hardy._proc.popen import Popen
 from hardy.errors import (
-    MainGuardMissing,
     ProcessDied,
     ProcessExited,
     RemoteError,

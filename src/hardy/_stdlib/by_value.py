@@ -11,13 +11,21 @@ from __future__ import annotations
 import functools
 import io
 from collections import ChainMap
+from importlib import import_module
 from multiprocessing.reduction import ForkingPickler
 from types import FunctionType
 from typing import Any
 
 from hardy._stdlib.main_module import main_is_importable, reaches_child
 
-__all__ = ["CLOUDPICKLE_MEND", "Unreachable", "check_all_reachable", "check_reachable", "dumps_by_value", "has_cloudpickle"]
+__all__ = [
+    "CLOUDPICKLE_MEND",
+    "Unreachable",
+    "check_all_reachable",
+    "check_reachable",
+    "dumps_by_value",
+    "has_cloudpickle",
+]
 
 CLOUDPICKLE_MEND = "pip install 'hardy[cloudpickle]', with which it travels as it is"
 
@@ -55,32 +63,35 @@ def check_all_reachable(obj: Any, pickled: bytes) -> None:
 def has_cloudpickle() -> bool:
     """Whether the extra is installed."""
     try:
-        import cloudpickle  # type: ignore[import-not-found,unused-ignore]  # noqa: F401
+        import_module("cloudpickle")
     except ImportError:
         return False
     return True
 
 
-def dumps_by_value(obj: Any) -> bytes:
+def dumps_by_value(obj: Any) -> bytes | None:
     """Pickle with cloudpickle and with the reducers that the program registered.
 
-    Raises:
-        ImportError: it is not installed.
-        Exception: whatever the pickling raises.
+    Returns:
+        None when it is not installed, or cannot either: the caller has the error of pickle, which says more.
     """
+    if not has_cloudpickle():
+        return None
     stream = io.BytesIO()
-    _by_value_pickler()(stream, 5).dump(obj)
+    try:
+        _by_value_pickler()(stream, 5).dump(obj)
+    except Exception:
+        return None
     return stream.getvalue()
 
 
 @functools.cache
 def _by_value_pickler() -> Any:
-    from cloudpickle import CloudPickler
-
+    pickler: Any = import_module("cloudpickle").CloudPickler
     extra = ForkingPickler._extra_reducers  # type: ignore[attr-defined]
     refused = dict.fromkeys((io.TextIOWrapper, memoryview), _refuse)
-    table = ChainMap(extra, refused, CloudPickler.dispatch_table)
-    return type("_ByValue", (CloudPickler,), {"dispatch_table": table})
+    table = ChainMap(extra, refused, pickler.dispatch_table)
+    return type("_ByValue", (pickler,), {"dispatch_table": table})
 
 
 def _refuse(obj: Any) -> Any:

@@ -17,7 +17,16 @@ from multiprocessing import spawn as _spawn
 from types import FrameType
 from typing import Any, NamedTuple
 
-__all__ = ["MainLine", "import_main", "is_bootstrapping", "main_is_importable", "main_line", "reaches_child", "take_main", "unguarded_line"]
+__all__ = [
+    "MainLine",
+    "import_main",
+    "is_bootstrapping",
+    "main_is_importable",
+    "main_line",
+    "reaches_child",
+    "take_main",
+    "unguarded_line",
+]
 
 _NAMES = ("__main__", "__mp_main__")
 # Where the stdlib says what the child is to import.
@@ -57,9 +66,9 @@ def import_main(name: str | None, path: str | None) -> None:
         Exception: whatever the user's module raises.
     """
     if name is not None:
-        _spawn._fixup_main_from_name(name)
+        _spawn._fixup_main_from_name(name)  # type: ignore[attr-defined]
     elif path is not None:
-        _spawn._fixup_main_from_path(path)
+        _spawn._fixup_main_from_path(path)  # type: ignore[attr-defined]
 
 
 def main_is_importable() -> bool:
