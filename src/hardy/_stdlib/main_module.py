@@ -6,8 +6,6 @@ process while a module is imported is therefore met by the child too, unless a m
 
 from __future__ import annotations
 
-import ast
-import linecache
 import os
 import sys
 import threading
@@ -15,7 +13,10 @@ from collections.abc import Iterator
 from multiprocessing import process as _process
 from multiprocessing import spawn as _spawn
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import ast
 
 __all__ = [
     "MainLine",
@@ -103,6 +104,8 @@ def main_line() -> MainLine | None:
     Returns:
         None when the main module has run to its end, or is not a file.
     """
+    import linecache
+
     frame: FrameType | None = sys._getframe()
     if threading.current_thread() is not threading.main_thread():
         frame = sys._current_frames().get(threading.main_thread().ident or 0)
@@ -124,6 +127,10 @@ def unguarded_line() -> MainLine | None:
     found = main_line()
     if found is None:
         return None
+    # Only here: to import `ast` takes as long as to start a process by fork.
+    import ast
+    import linecache
+
     try:
         tree = ast.parse("".join(linecache.getlines(found.file)))
     except SyntaxError:
@@ -133,6 +140,8 @@ def unguarded_line() -> MainLine | None:
 
 
 def _guards(tree: ast.Module) -> Iterator[ast.If]:
+    import ast
+
     waiting: list[ast.AST] = list(tree.body)
     while waiting:
         node = waiting.pop()
