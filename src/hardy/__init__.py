@@ -23,7 +23,6 @@ from multiprocessing import (
     parent_process,
     reducer,
 )
-from typing import TYPE_CHECKING, Any
 
 from hardy._version import __version__
 from hardy.context import AuthenticationError, BufferTooShort, Process, ProcessError, TimeoutError, get_default_context
@@ -35,8 +34,10 @@ from hardy.errors import (
     Closed,
     FileCorrupt,
     ForeignHandle,
+    ForkWithThreadsWarning,
     HardyError,
     LeaseLost,
+    MainGuardMissing,
     OwnerDied,
     OwnerDiedWarning,
     PipelineFailed,
@@ -47,6 +48,7 @@ from hardy.errors import (
     RemoteTraceback,
     RestartIntensityReached,
     ResultNotPicklable,
+    StartFailed,
     TasksLost,
 )
 
@@ -133,12 +135,14 @@ __all__ = [
     "Event",
     "FileCorrupt",
     "ForeignHandle",
+    "ForkWithThreadsWarning",
     "Full",
     "HardyError",
     "JoinableQueue",
     "Lease",
     "LeaseLost",
     "Lock",
+    "MainGuardMissing",
     "Manager",
     "NamedLock",
     "OwnerDied",
@@ -163,6 +167,7 @@ __all__ = [
     "ResultNotPicklable",
     "Semaphore",
     "SimpleQueue",
+    "StartFailed",
     "Supervisor",
     "SupervisorEvent",
     "TaskQueue",

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from hardy._proc.process import BaseProcess
 from hardy._stdlib.default import registered_context, set_current_context
+from hardy._stdlib.main_module import is_bootstrapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -247,7 +248,9 @@ class BaseContext(stdlib_context.BaseContext):
         try:
             return _concrete_contexts.get(method) or registered_context(method)
         except (KeyError, TypeError):
-            raise ValueError(f"cannot find context for {method!r}") from None
+            raise ValueError(
+                f"cannot find context for {method!r}; the start methods are {', '.join(map(repr, _ALL_METHODS))}"
+            ) from None
 
 
 class ForkContext(BaseContext):
@@ -308,9 +311,17 @@ class DefaultContext(BaseContext):
         Raises:
             RuntimeError: it is settled already, and `force` is not given.
             ValueError: there is no such start method.
+
+        Differs from the stdlib: a child that imports the main module may come to this call outside of the main guard;
+        it repeats what the parent said, and changes nothing.
         """
         if self._settled is not None and not force:
-            raise RuntimeError("context has already been set")
+            if is_bootstrapping() and method == self.get_start_method():
+                return
+            raise RuntimeError(
+                f"context has already been set, to {self.get_start_method()!r}: call set_start_method() once, under "
+                "the main guard, before anything is made or started; get_context() gives a part of a program another"
+            )
         self._settled = None if method is None and force else self.get_context(method)
 
     def get_all_start_methods(self) -> list[str]:

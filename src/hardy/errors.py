@@ -13,8 +13,10 @@ __all__ = [
     "Closed",
     "FileCorrupt",
     "ForeignHandle",
+    "ForkWithThreadsWarning",
     "HardyError",
     "LeaseLost",
+    "MainGuardMissing",
     "OwnerDied",
     "OwnerDiedWarning",
     "PipelineFailed",
@@ -25,6 +27,7 @@ __all__ = [
     "RemoteTraceback",
     "RestartIntensityReached",
     "ResultNotPicklable",
+    "StartFailed",
     "TasksLost",
     "signal_name",
 ]
@@ -36,6 +39,10 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+class ForkWithThreadsWarning(DeprecationWarning):
+    """A process was forked while other threads ran, which the child does not have, and whose locks it does."""
 
 
 class HardyError(Exception):
@@ -118,6 +125,40 @@ class CannotUnpickle(HardyError, pickle.UnpicklingError):
         )
 
 
+class MainGuardMissing(HardyError, RuntimeError):
+    """The main module starts processes while it is imported, which a child of spawn and forkserver does too.
+
+    Attributes:
+        file: the main module's file.
+        line: the number of the line in it.
+        source: that line.
+    """
+
+    def __init__(self, message: str, *, file: str = "", line: int = 0, source: str = "") -> None:
+        super().__init__(message)
+        self.file = file
+        self.line = line
+        self.source = source
+
+    @classmethod
+    def at(cls, file: str, line: int, source: str) -> MainGuardMissing:
+        """For a child that came to that line of the main module."""
+        shown = source if source and not source.endswith(":") else "..."
+        where = f"\n\n    {file}, line {line}:\n        {source}" if source else ""
+        return cls(
+            "a process was to be started before the current process had finished its bootstrapping phase: the program "
+            f"has no main guard.{where}\n\n"
+            "A child of 'spawn' or 'forkserver' imports the main module, and comes to that line as well. The child was "
+            "ended.\nKeep imports, functions and classes at the top level, and put what the program does under a guard:"
+            f"\n\n    if __name__ == '__main__':\n        {shown}\n\n"
+            "(In a program that is frozen to an executable, freeze_support() is the first line under it.) "
+            "Or start with get_context('fork'), which imports nothing.",
+            file=file,
+            line=line,
+            source=source,
+        )
+
+
 class LeaseLost(HardyError, RuntimeError):
     """A lease is acknowledged or given back that this process does not hold (any more)."""
 
@@ -189,6 +230,13 @@ class ProcessExited(ProcessDied):
     """
 
     code: object = None
+
+
+class StartFailed(ProcessDied):
+    """The child ended before it came to its target: it could not import the main module, or rebuild its arguments.
+
+    Its `__cause__` is a `RemoteTraceback`, what the child's own traceback was.
+    """
 
 
 class ResultNotPicklable(HardyError, pickle.PicklingError, TypeError, AttributeError):

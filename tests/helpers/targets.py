@@ -129,6 +129,17 @@ def start_grandchild(daemon: bool) -> int:
     return result
 
 
+class SaysWhatTravels:
+    """Leaves its lock at home, and forgets the one that its session holds."""
+
+    def __init__(self) -> None:
+        self.hidden = threading.Lock()
+        self.session = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"session": self.session}
+
+
 class Person(Process):
     """A subclass with its own `__init__` and `run`, as tutorials write it."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copyreg
 import multiprocessing.reduction
 import pickle
+import sys
 import threading
 from queue import Empty
 from typing import Any
@@ -12,6 +13,12 @@ from typing import Any
 import pytest
 
 from hardy import CannotPickle, CannotUnpickle, Queue
+
+
+@pytest.fixture(autouse=True)
+def _no_cloudpickle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the extra is not installed; `test_by_value.py` has what it adds."""
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
 
 
 class Holder:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import pickle
+import sys
 import threading
 from typing import Any
 
@@ -74,7 +78,9 @@ def test_result_in_another_process_is_refused() -> None:
         ({"target": print, "args": 5}, r"args=\(5,\)"),
         ({"target": print, "args": "abc"}, r"args=\('abc',\)"),
         ({"target": print, "name": 5}, "name must be a string"),
+        ({"target": print, "args": {"n": 1}}, "named arguments go to kwargs"),
         ({"target": print, "kwargs": 5}, "kwargs must be a dict"),
+        ({"target": print, "kwargs": {5: 1}}, "5 is no name"),
     ],
 )
 def test_process_refuses_wrong_types(arguments: dict[str, Any], text: str) -> None:
@@ -180,10 +186,15 @@ def test_start_takes_nothing_when_descriptors_are_exhausted() -> None:
         ({"target": targets.square, "args": (1, {"s": threading.Lock()})}, "args[1]['s']"),
         ({"target": targets.square, "kwargs": {"n": threading.Lock()}}, "kwargs['n']"),
         ({"target": lambda: 1}, "target"),
+        ({"target": functools.partial(lambda: 1)}, "target.func"),
+        ({"target": targets.square, "args": (targets.SaysWhatTravels(),)}, "args[0].session"),
     ],
 )
-def test_start_names_the_culprit_when_it_cannot_be_pickled(method: str, arguments: dict[str, Any], path: str) -> None:
+def test_start_names_the_culprit_when_it_cannot_be_pickled(
+    method: str, arguments: dict[str, Any], path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The path leads to it, nothing was started, and the stdlib's exception types catch it."""
+    monkeypatch.setitem(sys.modules, "cloudpickle", None)
     process = get_default_context().get_context(method).Process(name="w1", **arguments)
 
     with pytest.raises(errors.CannotPickle, match=f"cannot start 'w1' with '{method}'") as caught:
@@ -194,14 +205,82 @@ def test_start_names_the_culprit_when_it_cannot_be_pickled(method: str, argument
     assert active_children() == []
 
 
-def test_missing_main_guard_is_explained() -> None:
-    """The stdlib's text, that people search for; and the parent is told that its child failed."""
-    done = run_script("""
-        from hardy.context import get_default_context
-        process = get_default_context().get_context("spawn").Process(target=print)
-        process.start()
-        print(process.exception())
-    """)
+@pytest.mark.parametrize(
+    ("doing", "error", "text"),
+    [
+        ("start", AssertionError, r"cannot start a process twice: 'w1' \(pid \d+\) .* make a new Process"),
+        ("set daemon", AssertionError, r"process has already started: 'w1' .* before start\(\)"),
+        ("pickle", TypeError, r"the process object 'w1' \(pid \d+\) cannot be sent to another process"),
+    ],
+)
+def test_started_process_refuses_what_comes_too_late(doing: str, error: type[Exception], text: str) -> None:
+    """By name and pid, with the mend; of the stdlib's type."""
+    process = Process(target=targets.square, args=(1,), name="w1")
+    process.start()
 
-    assert "freeze_support()" in done.stderr
-    assert "exited with status 1 without a result" in done.stdout
+    calls = {
+        "start": process.start,
+        "set daemon": lambda: setattr(process, "daemon", True),
+        "pickle": lambda: pickle.dumps(process),
+    }
+    with pytest.raises(error, match=text):
+        calls[doing]()
+
+    assert process.result(LONG_S) == 1
+
+
+@pytest.mark.parametrize("doing", ["join", "kill", "terminate", "is_alive", "start"])
+def test_process_of_another_is_refused(doing: str) -> None:
+    """It is said whose it is, and what to do instead."""
+    process = Process(target=targets.square, args=(1,), name="w1")
+    if doing != "start":
+        process.start()
+    other = Process(target=lambda: getattr(process, doing)())
+    other.start()
+
+    error = other.exception(LONG_S)
+
+    assert isinstance(error, AssertionError)
+    assert f"'w1'{'' if doing == 'start' else f' (pid {process.pid})'} was made by process {os.getpid()}" in str(error)
+    if doing != "start":
+        assert process.result(LONG_S) == 1
+
+
+def test_join_of_oneself_is_refused() -> None:
+    """A process would wait for itself for ever."""
+    process = Process(target=lambda: process.join())
+    process.start()
+
+    error = process.exception(LONG_S)
+
+    assert isinstance(error, AssertionError)
+    assert "this very process" in str(error)
+
+
+def test_closed_process_is_named() -> None:
+    """ValueError, as in the stdlib, for whatever is asked of it."""
+    process = Process(target=targets.square, args=(1,), name="w1")
+    process.start()
+    process.join()
+    process.close()
+
+    for ask in (process.join, process.start, process.kill, process.is_alive, lambda: process.exitcode):
+        with pytest.raises(ValueError, match="process object is closed: 'w1'"):
+            ask()
+
+
+def test_fork_beside_threads_warns_with_their_names() -> None:
+    """On every Python, at the user's line; and not when there is no other thread."""
+    leave = threading.Event()
+    thread = threading.Thread(target=leave.wait, name="refresher")
+    thread.start()
+
+    process = Process(target=targets.square, args=(1,))
+    with pytest.warns(errors.ForkWithThreadsWarning, match=r"\('refresher'\).*get_context\('spawn'\)") as got:
+        process.start()
+    leave.set()
+    thread.join()
+
+    assert got[0].filename == __file__
+    assert len(got) == 1
+    assert process.result(LONG_S) == 1

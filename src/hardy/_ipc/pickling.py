@@ -5,7 +5,9 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-from hardy._stdlib.culprit import find_culprit, mend, type_name
+from hardy._stdlib import by_value
+from hardy._stdlib.culprit import describe, find_culprit, mend, type_name
+from hardy._stdlib.main_module import main_is_importable
 from hardy._stdlib.reducers import LiveDispatchTable
 from hardy.errors import CannotPickle
 
@@ -50,6 +52,8 @@ class _Pickler(pickle.Pickler):
 
 
 _idle: list[_Session] = []
+# In an interpreter that is typed or piped into: a child may not be able to import what is defined there.
+_may_be_unreachable = not main_is_importable()
 
 
 def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
@@ -64,11 +68,20 @@ def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
         session = _Session()
     try:
         session.pickler.dump(obj)
+        written, buffers = session.written, None
+        data = written[0] if len(written) == 1 else b"".join(written)
+        if _may_be_unreachable:
+            by_value.check_all_reachable(obj, data)
+    except by_value.Unreachable:
+        # A reader that was forked, or that is a thread, has it; another needs cloudpickle, and is told so.
+        by_itself = by_value.dumps_by_value(obj)
+        return (data, session.buffers or None) if by_itself is None else (by_itself, None)
     except Exception as error:
         # The session is dropped: it may be half-way through an object.
-        raise _explain(obj, error) from error
-    written, buffers = session.written, None
-    data = written[0] if len(written) == 1 else b"".join(written)
+        by_itself = by_value.dumps_by_value(obj)
+        if by_itself is None:
+            raise _explain(obj, error) from error
+        return by_itself, None
     written.clear()
     session.pickler.clear_memo()
     if session.buffers:
@@ -81,7 +94,7 @@ def _explain(obj: Any, error: Exception) -> CannotPickle:
     path, culprit = find_culprit(obj)
     where = f"object{path}"
     return CannotPickle(
-        f"cannot send this {type_name(type(obj))}: {where} is a {type_name(type(culprit))}, which cannot be pickled "
+        f"cannot send this {type_name(type(obj))}: {where} is a {describe(culprit)}, which cannot be pickled "
         f"({type(error).__name__}: {error}). Nothing was sent. Instead, {mend(culprit)}",
         path=where,
     )

@@ -17,11 +17,12 @@ from typing import Any
 
 from hardy._core import board, lifeline, runtime
 from hardy._proc.outcome import Kind, OutcomeFile
+from hardy._stdlib import by_value
 from hardy._stdlib.culprit import find_culprit, type_name
 from hardy._stdlib.reducers import LiveDispatchTable
 from hardy._sync.handles import PackedSegment, unpack_segment
 
-__all__ = ["arm", "dumps", "record", "result_file"]
+__all__ = ["arm", "describe", "dumps", "record", "result_file"]
 
 runtime._declare("proc.child.before_arm", "proc.child.before_run", "proc.child.after_run")
 
@@ -81,8 +82,12 @@ def record(run: Callable[[], Any], file: OutcomeFile) -> None:
     except SystemExit as error:
         file.commit(*_exited(error))
         raise
+    except KeyboardInterrupt as error:
+        # Ctrl-C reaches every process of the program; the one traceback is that of the parent, which waits for us.
+        file.commit(Kind.RAISED, describe(error, _without_our_frames(error.__traceback__)))
+        raise SystemExit(1) from None
     except BaseException as error:
-        file.commit(*_raised(error))
+        file.commit(Kind.RAISED, describe(error, _without_our_frames(error.__traceback__)))
         raise
     runtime.hit("proc.child.after_run")
     file.commit(*_returned(value))
@@ -92,6 +97,9 @@ def _returned(value: Any) -> tuple[Kind, bytes]:
     try:
         return Kind.RETURNED, dumps(value)
     except Exception as error:
+        pickled = by_value.dumps_by_value(value)
+        if pickled is not None:
+            return Kind.RETURNED, pickled
         path, culprit = find_culprit(value)
         reason = f"{type(error).__name__}: {error}"
         fields = (type_name(type(value)), type_name(type(culprit)), f"result{path}", reason)
@@ -107,14 +115,15 @@ def _exited(error: SystemExit) -> tuple[Kind, bytes]:
         return Kind.EXITED, dumps(str(error.code))
 
 
-def _raised(error: BaseException) -> tuple[Kind, bytes]:
-    text = "".join(traceback.format_exception(type(error), error, _without_our_frames(error.__traceback__)))
+def describe(error: BaseException, trace: TracebackType | None) -> bytes:
+    """An exception and what can be said of it, pickled: the parent may not be able to rebuild the exception itself."""
+    text = "".join(traceback.format_exception(type(error), error, trace))
     try:
         pickled: bytes | None = dumps(error)
         reason = ""
     except Exception as why:
         pickled, reason = None, f"{type(why).__name__}: {why}"
-    return Kind.RAISED, pickle.dumps((pickled, type_name(type(error)), _safe_repr(error), text, reason))
+    return pickle.dumps((pickled, type_name(type(error)), _safe_repr(error), text, reason))
 
 
 def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:

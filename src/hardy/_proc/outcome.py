@@ -40,6 +40,7 @@ class Kind(enum.IntEnum):
     RAISED = 2
     EXITED = 3
     RESULT_NOT_PICKLABLE = 4
+    NOT_STARTED = 5
 
 
 class OutcomeFile:

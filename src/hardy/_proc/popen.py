@@ -14,7 +14,6 @@ import os
 import signal
 import sys
 import threading
-import warnings
 from multiprocessing import popen_fork, process
 from typing import Any
 
@@ -23,14 +22,14 @@ from hardy._core.lifeline import Child
 from hardy._proc import child as _child_side  # noqa: F401 - what the child needs is there before it is forked
 from hardy._proc.memory_kills import count_memory_kills
 from hardy._proc.outcome import Kind, OutcomeFile
+from hardy._proc.threads import warn_of_threads
 from hardy._stdlib.process import flush_std_streams, leave_fork, prepare_exit
 
 __all__ = ["UNKNOWN_EXITCODE", "Popen"]
 
 # The stdlib's own value for "the forkserver died, nobody knows".
 UNKNOWN_EXITCODE = 255
-_EXITCODES = {Kind.RETURNED: 0, Kind.RESULT_NOT_PICKLABLE: 0, Kind.RAISED: 1}
-_WARNS_AT_FORK = sys.version_info >= (3, 12)
+_EXITCODES = {Kind.RETURNED: 0, Kind.RESULT_NOT_PICKLABLE: 0, Kind.RAISED: 1, Kind.NOT_STARTED: 1}
 
 runtime._declare(
     "proc.start.before_claim",
@@ -90,6 +89,8 @@ class Popen(popen_fork.Popen):
                 prepare_exit()
                 process_obj._result_file = self.result_file
                 code = process_obj._bootstrap()
+            except KeyboardInterrupt:
+                pass  # the one traceback of a Ctrl-C is that of the parent
             except BaseException:
                 # What comes here is not the target's: `_bootstrap` has dealt with that.
                 sys.excepthook(*sys.exc_info())
@@ -98,15 +99,9 @@ class Popen(popen_fork.Popen):
         self._adopt(pid)
 
     def _fork(self, outlives: bool) -> int:
+        warn_of_threads()
         lifeline.begin_fork(self.slot, outlives)
         try:
-            if _WARNS_AT_FORK and lifeline.thread_count() and _count_threads() == 2:
-                # Python warns of deadlocks in the child of a process with threads. The only other thread
-                # is the lifeline's, which holds no lock of anybody; and as there is no other, nobody can
-                # see that the filters are changed.
-                with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", r".*multi-threaded", DeprecationWarning)
-                    return os.fork()
             return os.fork()
         finally:
             lifeline.end_fork()
@@ -176,8 +171,3 @@ class Popen(popen_fork.Popen):
         self.result_file.close()
         if self.child is not None:
             self.child.close()
-
-
-def _count_threads() -> int:
-    """Threads of this process, as the kernel counts them."""
-    return len(os.listdir("/proc/self/task"))

@@ -12,16 +12,20 @@ import operator
 import os
 import pickle
 import re
+import signal
 import sys
 from collections.abc import Mapping
 from multiprocessing import reduction
+from types import FunctionType
 from typing import Any
 
 from hardy._core import board, lifeline, runtime
-from hardy._proc import child
+from hardy._proc import child, verdict
+from hardy._proc.boot import Booting, check_may_start, rebuild
 from hardy._proc.outcome import above_std_streams
 from hardy._proc.popen import Popen
-from hardy._stdlib.culprit import find_culprit, mend, type_name
+from hardy._stdlib import by_value
+from hardy._stdlib.culprit import describe, find_culprit, mend
 from hardy._stdlib.launch import (
     ForkserverDupFd,
     SpawnDupFd,
@@ -32,6 +36,7 @@ from hardy._stdlib.launch import (
     spawning,
     wait_for_forkserver_end,
 )
+from hardy._stdlib.main_module import take_main
 from hardy._sync.handles import pack_segment
 from hardy.errors import CannotPickle
 
@@ -75,9 +80,27 @@ class _FreshPopen(Popen):
     DupFd: type[Any]
 
     def __init__(self, process_obj: Any, first: Mapping[str, Call]) -> None:
+        check_may_start()
         self._first = first
         self._fds: list[int] = []
-        super().__init__(process_obj)
+        self._booting = Booting()
+        try:
+            super().__init__(process_obj)
+            self._await_boot(process_obj.name)
+        finally:
+            self._booting.close()
+
+    def _await_boot(self, name: str) -> None:
+        try:
+            failed = self._booting.wait(self.result_file)
+        except BaseException:
+            # `start()` fails: nobody would have the process.
+            self._send_signal(signal.SIGKILL)
+            self.close()
+            raise
+        if failed is not None:
+            self.close()
+            raise verdict.not_started(name, self, *pickle.loads(failed))
 
     def duplicate_for_child(self, fd: int) -> int:
         self._fds.append(fd)
@@ -97,33 +120,48 @@ class _FreshPopen(Popen):
     def _write_payload(self, process_obj: Any, by_thread: bool) -> int:
         """A memfd with all that the child will read; closed by the caller."""
         preparation = preparation_data(process_obj.name)
+        name, path = take_main(preparation)
+        interruptible = signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
         payload = io.BytesIO()
         with spawning(self):
+            self._booting.hand_over()
             # In this order: the child must find hardy before it can arm itself.
             armed = {"hardy_path": _adopt_path(), "hardy_arming": self._arming(process_obj, by_thread), **self._first}
             reduction.dump({**armed, **preparation}, payload)
-            try:
-                reduction.dump(process_obj, payload)
-            except Exception as error:
-                raise self._explain(process_obj, error) from error
-        fd = above_std_streams(os.memfd_create("hardy-payload", os.MFD_CLOEXEC))
+            reduction.dump((name, path, self._booting.passed, interruptible), payload)
+            payload.write(self._pickle(process_obj))
+        return _memfd("hardy-payload", payload.getbuffer())
+
+    def _opening(self, payload: int) -> bytes:
+        """What the stdlib's part of the child reads: the way to the payload, as the two objects that it wants."""
+        # The first of the pair lets the child find hardy, which the second needs.
+        pair = (_adopt_path(), Call(_open_payload, self.DupFd(self.duplicate_for_child(payload))))
+        return pickle.dumps(Call(operator.getitem, pair, 1)) + pickle.dumps(Call(_read_process))
+
+    def _pickle(self, process_obj: Any) -> bytes:
         try:
-            with open(fd, "wb", closefd=False) as file:
-                file.write(payload.getbuffer())
-            os.lseek(fd, 0, os.SEEK_SET)
-        except BaseException:
-            os.close(fd)
-            raise
-        return fd
+            pickled = bytes(reduction.ForkingPickler.dumps(process_obj, 5))
+            by_value.check_all_reachable(process_obj, pickled)
+            return pickled
+        except Exception as error:
+            by_itself = by_value.dumps_by_value(process_obj)
+            if by_itself is not None:
+                return by_itself
+            # What pickle itself says is in the message; an error of the user's own code has a traceback to show.
+            raise self._explain(process_obj, error) from (error if _is_of_user(error) else None)
 
     def _explain(self, process_obj: Any, error: Exception) -> CannotPickle:
-        path, culprit = find_culprit(process_obj)
+        check = by_value.check_reachable if isinstance(error, by_value.Unreachable) else None
+        path, culprit = find_culprit(process_obj, check)
         # The user knows them without the underscore.
         where = re.sub(r"^\._(args|kwargs|target)\b|^\.", lambda match: match[1] or "self.", path)
+        instead = mend(culprit, "the child")
+        if isinstance(culprit, (FunctionType, type)) and not by_value.has_cloudpickle():
+            instead = f"{instead}; or {by_value.CLOUDPICKLE_MEND}"
         return CannotPickle(
-            f"cannot start {process_obj.name!r} with {self.method!r}: {where or 'it'} is a "
-            f"{type_name(type(culprit))}, which cannot be pickled ({type(error).__name__}: {error}). Nothing was "
-            f"started. Instead, {mend(culprit)}; or use get_context('fork')",
+            f"cannot start {process_obj.name!r} with {self.method!r}: {where or 'it'} is a {describe(culprit)}, which "
+            f"cannot be pickled ({type(error).__name__}: {error}). Nothing was started. Instead, {instead}; or use "
+            "get_context('fork')",
             path=where,
         )
 
@@ -136,11 +174,15 @@ class SpawnPopen(_FreshPopen):
 
     def _launch(self, process_obj: Any) -> None:
         payload = self._write_payload(process_obj, by_thread=True)
+        opening = -1
         try:
+            opening = _memfd("hardy-opening", self._opening(payload))
             runtime.hit("proc.spawn.before_exec")
-            pid = spawn_interpreter(payload, self._fds)
+            pid = spawn_interpreter(opening, self._fds)
         finally:
-            os.close(payload)
+            for fd in (payload, opening):
+                if fd >= 0:
+                    os.close(fd)
         self._adopt(pid)
 
 
@@ -158,11 +200,7 @@ class ForkserverPopen(_FreshPopen):
         payload = self._write_payload(process_obj, by_thread=False)
         try:
             # The forkserver's pipe holds little; so it carries only the way to the payload.
-            # The first of the pair lets the child find hardy, which the second needs.
-            pair = (_adopt_path(), Call(_open_payload, self.duplicate_for_child(payload)))
-            opening = pickle.dumps(Call(operator.getitem, pair, 1))
-            opening += pickle.dumps(Call(_read_process))
-            self._connect(opening)
+            self._connect(self._opening(payload))
         finally:
             os.close(payload)
 
@@ -197,12 +235,33 @@ def _write_small(fd: int, data: bytes) -> None:
         pass  # killed already: whoever asks for its result is told
 
 
+def _is_of_user(error: Exception) -> bool:
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    module = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
+    return module.partition(".")[0] not in ("hardy", "multiprocessing")
+
+
+def _memfd(name: str, data: bytes | memoryview) -> int:
+    """A memfd to be read from its beginning; closed by the caller."""
+    fd = above_std_streams(os.memfd_create(name, os.MFD_CLOEXEC))
+    try:
+        with open(fd, "wb", closefd=False) as file:
+            file.write(data)
+        os.lseek(fd, 0, os.SEEK_SET)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
 _payload: io.BufferedReader | None = None
 
 
-def _open_payload(index: int) -> Any:
+def _open_payload(passed: Any) -> Any:
     global _payload
-    fd = ForkserverDupFd(index).detach()
+    fd = passed.detach()
     os.set_inheritable(fd, False)
     _payload = open(fd, "rb")  # noqa: SIM115 - read on by `_read_process`
     return pickle.load(_payload)
@@ -213,4 +272,4 @@ def _read_process() -> Any:
     assert _payload is not None
     with _payload as file:
         _payload = None
-        return pickle.load(file)
+        return rebuild(lambda: pickle.load(file), *pickle.load(file))

@@ -6,10 +6,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
+from multiprocessing.context import get_spawning_popen
 from typing import TYPE_CHECKING, Any
 
 from hardy._core import lifeline, runtime
-from hardy._proc import verdict
+from hardy._proc import child, verdict
+from hardy._proc.interrupted import watch_exit
+from hardy._proc.misuse import check_arguments, check_ours, refuse_pickle, refuse_restart, who
 from hardy._proc.outcome import OutcomeFile
 from hardy._stdlib.process import (
     StdlibProcess,
@@ -67,7 +70,7 @@ class BaseProcess(StdlibProcess):
         Raises:
             TypeError: an argument is of the wrong type.
         """
-        _check_arguments(target, name, args, kwargs, outlive_parent)
+        check_arguments(target, name, args, kwargs, outlive_parent)
         # A subclass may have named itself before it called us.
         name = name or self.__dict__.get("_name")
         super().__init__(group, target, name, tuple(args), dict(kwargs), daemon=daemon)
@@ -95,10 +98,12 @@ class BaseProcess(StdlibProcess):
         """
         self._check_made()
         self._check_closed()
-        assert self._popen is None, "cannot start a process twice"
-        assert self._parent_pid == os.getpid(), "can only start a process object created by current process"
+        if self._popen is not None:
+            refuse_restart(self)
+        check_ours(self, "start a process object created by current process")
         forget_ended_children()
         queues = self._entrusted_queues()
+        watch_exit()
         self._popen = self._Popen(self)
         self._sentinel = self._popen.sentinel
         identity = runtime.identity_of(self._popen.pid) if queues else 0
@@ -117,8 +122,19 @@ class BaseProcess(StdlibProcess):
 
     def join(self, timeout: float | None = None) -> None:
         self._check_made()
+        self._check_closed()
         verdict.check_timeout(timeout)
+        check_ours(self, "join a child process")
+        if self._popen is None:
+            raise AssertionError(f"can only join a started process: {who(self)} has not been; call start() first")
         super().join(timeout)
+
+    def is_alive(self) -> bool:
+        self._check_made()
+        self._check_closed()
+        if self._popen is not None:
+            check_ours(self, "test a child process")
+        return super().is_alive()
 
     def terminate(self) -> None:
         """Send SIGTERM."""
@@ -137,7 +153,7 @@ class BaseProcess(StdlibProcess):
         self._check_closed()
         if self._popen is None:
             raise ValueError(f"cannot {doing} {self._name!r}: it has not been started")
-        assert self._parent_pid == os.getpid(), f"can only {doing} a child process"
+        check_ours(self, f"{doing} a child process")
         self._popen._send_signal(number)
 
     @property
@@ -228,14 +244,39 @@ class BaseProcess(StdlibProcess):
                 f"{type(self).__name__}.__init__() did not call super().__init__(), which every process needs"
             )
 
+    @property
+    def daemon(self) -> bool:
+        """Whether it is ended when this process exits."""
+        return bool(self._config.get("daemon", False))
+
+    @daemon.setter
+    def daemon(self, daemonic: bool) -> None:
+        if self._popen is not None:
+            raise AssertionError(
+                f"process has already started: {who(self)}; say daemon= when you make it, or set it before start()"
+            )
+        self._config["daemon"] = daemonic
+
+    def _check_closed(self) -> None:
+        if self._closed:
+            raise ValueError(f"process object is closed: {self._name!r}; ask for what you need of it before close()")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        if self.__dict__.get("_popen") is not None or get_spawning_popen() is None:
+            refuse_pickle(self)
+        return super().__reduce_ex__(protocol)
+
     def close(self) -> None:
         self._check_made()
+        if self._popen is not None and self._popen.poll() is None:
+            raise ValueError(
+                f"Cannot close a process while it is still running: {who(self)}; call join(), or kill(), first"
+            )
         super().close()
         self._verdict = None
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
         # Imported already, by who forked or by the arming: to tell how it went must take no new descriptor.
-        from hardy._proc import child
 
         file = self._result_file or child.result_file()
         assert file is not None
@@ -284,17 +325,3 @@ class ParentProcess(BaseProcess):
         return self._pid
 
     pid = ident
-
-
-def _check_arguments(target: object, name: object, args: object, kwargs: object, outlive_parent: object) -> None:
-    if target is not None and not callable(target):
-        raise TypeError(f"target must be callable or None, not {type(target).__name__}")
-    if name is not None and not isinstance(name, str):
-        raise TypeError(f"name must be a string or None, not {type(name).__name__}")
-    if isinstance(args, (str, bytes)) or not isinstance(args, Iterable):
-        shown = f"{args!r:.60}"
-        raise TypeError(f"args must be a tuple of arguments, not {shown}; one argument is written args=({shown},)")
-    if not isinstance(kwargs, Mapping):
-        raise TypeError(f"kwargs must be a dict of named arguments, not {type(kwargs).__name__}")
-    if not isinstance(outlive_parent, bool):
-        raise TypeError(f"outlive_parent must be True or False, not {type(outlive_parent).__name__}")

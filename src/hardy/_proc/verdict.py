@@ -13,13 +13,14 @@ from hardy.errors import (
     RemoteError,
     RemoteTraceback,
     ResultNotPicklable,
+    StartFailed,
     signal_name,
 )
 
 if TYPE_CHECKING:
     from hardy._proc.popen import Popen
 
-__all__ = ["Verdict", "check_timeout", "judge"]
+__all__ = ["Verdict", "check_timeout", "judge", "not_started"]
 
 
 class Verdict(NamedTuple):
@@ -77,6 +78,8 @@ def judge(name: str, popen: Popen) -> Verdict:
         return Verdict(None, _raised(who, *loaded))
     if kind is Kind.EXITED:
         return Verdict(None, _exited(name, popen, loaded))
+    if kind is Kind.NOT_STARTED:
+        return Verdict(None, not_started(name, popen, *loaded))
     return Verdict(None, _not_picklable(who, *loaded))
 
 
@@ -148,6 +151,41 @@ def _raised(
     )
     stand_in.__cause__ = RemoteTraceback(traceback_text)
     return stand_in
+
+
+_IMPORT_MENDS = {
+    "import the main module": (
+        "A child of 'spawn' and 'forkserver' imports it anew, with another __name__: can that be done without what the "
+        "parent has done before?"
+    ),
+    "rebuild its target and arguments": (
+        "What they need must be found by import in the child: at the top level of a module on sys.path, not under the "
+        "main guard, and not put there by hand; or use get_context('fork')"
+    ),
+}
+
+
+def not_started(name: str, popen: Popen, doing: str, described: bytes) -> BaseException:
+    """The error for a child that did not come to its target.
+
+    Args:
+        name: the process's name.
+        popen: the child; it need not have been waited for.
+        doing: what it failed to do.
+        described: what it raised, as `child.describe` gives it.
+    """
+    pickled, type_name, text, traceback_text, _ = pickle.loads(described)
+    if pickled is not None and type_name in ("hardy.errors.MainGuardMissing", "KeyboardInterrupt"):
+        cause: BaseException = pickle.loads(pickled)
+        return cause
+    error = StartFailed(
+        f"{name!r} (pid {popen.pid}) could not {doing}, and has ended: {text}. {_IMPORT_MENDS[doing]}",
+        name=name,
+        pid=popen.pid,
+        exitcode=1,
+    )
+    error.__cause__ = RemoteTraceback(traceback_text)
+    return error
 
 
 def _not_picklable(who: str, whole: str, culprit: str, path: str, reason: str) -> ResultNotPicklable:

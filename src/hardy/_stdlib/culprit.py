@@ -4,25 +4,43 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from types import FunctionType
 from typing import Any
 
 from hardy._stdlib.reducers import LiveDispatchTable
 
-__all__ = ["find_culprit", "mend", "type_name"]
+__all__ = ["describe", "find_culprit", "mend", "type_name"]
 
 _DEEPEST = 30
 _WIDEST = 10_000
+# Who defines one of these says itself what of it travels.
+_OWN_PICKLING = ("__getstate__", "__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")
+_CONTAINERS = (dict, list, tuple, set, frozenset)
+
+Check = Callable[[Any], None]
 
 
 class _Probe(pickle.Pickler):
     dispatch_table = LiveDispatchTable()
 
 
-def _fails(obj: Any) -> bool:
+class _CheckingProbe(_Probe):
+    """Fails also where a check of the caller's does."""
+
+    def __init__(self, check: Check) -> None:
+        super().__init__(io.BytesIO(), 5)
+        self._check = check
+
+    def reducer_override(self, obj: Any) -> Any:
+        self._check(obj)
+        return NotImplemented
+
+
+def _fails(obj: Any, check: Check | None) -> bool:
     try:
-        _Probe(io.BytesIO(), 5).dump(obj)
+        (_Probe(io.BytesIO(), 5) if check is None else _CheckingProbe(check)).dump(obj)
     except Exception:
         return True
     return False
@@ -30,6 +48,22 @@ def _fails(obj: Any) -> bool:
 
 def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
     """What an object is made of, each with its place (`[0]`, `['key']`, `.attribute`)."""
+    if isinstance(obj, _CONTAINERS):
+        yield from _items(obj)
+    owner = getattr(obj, "__self__", None)
+    if owner is not None and callable(obj):
+        yield ".__self__", owner
+    elif isinstance(obj, partial):
+        yield from ((".func", obj.func), (".args", obj.args), (".keywords", obj.keywords))
+    elif isinstance(obj, type):
+        pass  # by its name, or not at all
+    elif any(name in kind.__dict__ for kind in type(obj).__mro__[:-1] for name in _OWN_PICKLING):
+        yield from _reduced(obj)
+    else:
+        yield from _attributes(obj)
+
+
+def _items(obj: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(obj, dict):
         for key, value in obj.items():
             yield f".<key {key!r:.60}>", key
@@ -37,11 +71,14 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(obj, (list, tuple)):
         for i, value in enumerate(obj):
             yield f"[{i}]", value
-    elif isinstance(obj, (set, frozenset)):
+    else:
         for value in obj:
             yield f".<element {value!r:.60}>", value
+
+
+def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
     state = getattr(obj, "__dict__", None)
-    if isinstance(state, dict) and not isinstance(obj, type):
+    if isinstance(state, dict):
         for name, value in state.items():
             yield f".{name}", value
     for kind in type(obj).__mro__:
@@ -49,13 +86,34 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
         for name in (slots,) if isinstance(slots, str) else slots:
             if hasattr(obj, name):
                 yield f".{name}", getattr(obj, name)
-    owner = getattr(obj, "__self__", None)
-    if owner is not None and callable(obj):
-        yield ".__self__", owner
 
 
-def find_culprit(obj: Any) -> tuple[str, Any]:
+def _reduced(obj: Any) -> Iterator[tuple[str, Any]]:
+    """The parts of an object whose class says what of it is pickled."""
+    try:
+        reduced = obj.__reduce_ex__(4)
+    except Exception:
+        return
+    if not isinstance(reduced, tuple):
+        return
+    _, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+    for part in state if isinstance(state, tuple) and len(state) == 2 else (state,):
+        if isinstance(part, dict):
+            yield from ((f".{name}", value) for name, value in part.items())
+        elif part is not None:
+            yield ".<state>", part
+    if not isinstance(obj, _CONTAINERS):
+        yield from ((f"[{i}]", value) for i, value in enumerate(items or ()))
+        yield from ((f"[{key!r:.60}]", value) for key, value in pairs or ())
+    yield from ((f".<argument {i}>", value) for i, value in enumerate(arguments) if not isinstance(value, type))
+
+
+def find_culprit(obj: Any, check: Check | None = None) -> tuple[str, Any]:
     """The path from `obj` to the innermost part that cannot be pickled, and that part.
+
+    Args:
+        obj: what could not be pickled.
+        check: raises for what pickle would take, and shall not be sent.
 
     Returns:
         A path such as `[2].session` ("" when it is `obj` itself), and the culprit.
@@ -66,7 +124,7 @@ def find_culprit(obj: Any) -> tuple[str, Any]:
         for count, (place, part) in enumerate(_parts(obj)):
             if count > _WIDEST:
                 return path, obj
-            if id(part) not in seen and _fails(part):
+            if id(part) not in seen and _fails(part, check):
                 seen.add(id(part))
                 path += place
                 obj = part
@@ -81,10 +139,22 @@ def type_name(kind: type) -> str:
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def mend(culprit: Any) -> str:
+def describe(culprit: Any) -> str:
+    """Its type, and of functions and classes which one it is and where it was written."""
+    kind = type_name(type(culprit))
+    if isinstance(culprit, FunctionType):
+        code = culprit.__code__
+        name = "a lambda" if culprit.__name__ == "<lambda>" else culprit.__qualname__
+        return f"{kind} ({name}, {code.co_filename}, line {code.co_firstlineno})"
+    if isinstance(culprit, type):
+        return f"{kind} (the class {culprit.__qualname__} of {culprit.__module__})"
+    return kind
+
+
+def mend(culprit: Any, receiver: str = "the receiver") -> str:
     """What to do instead of sending it, as the end of a sentence."""
     if isinstance(culprit, FunctionType):
-        return "define it with `def` at the top level of a module that the receiver can import"
+        return f"define it with `def` at the top level of a module that {receiver} can import"
     if isinstance(culprit, type):
-        return "define the class at the top level of a module that the receiver can import"
-    return "send plain data, and build the rest in the receiver"
+        return f"define the class at the top level of a module that {receiver} can import"
+    return f"send plain data, and build the rest in {receiver}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 from collections.abc import Sequence
 from multiprocessing import context as _context
 from multiprocessing import forkserver as _forkserver
@@ -48,11 +49,7 @@ class spawning:  # noqa: N801 - used as a statement
 
 
 def preparation_data(name: str) -> dict[str, Any]:
-    """What a new interpreter needs before it can unpickle its process object.
-
-    Raises:
-        RuntimeError: the main module starts processes while a child imports it (the main guard is missing).
-    """
+    """What a new interpreter needs before it can unpickle its process object."""
     return _spawn.get_preparation_data(name)
 
 
@@ -71,7 +68,13 @@ def spawn_interpreter(pipe_handle: int, pass_fds: Sequence[int]) -> int:
     """
     command = _spawn.get_command_line(tracker_fd=tracker_fd(), pipe_handle=pipe_handle)
     fds = sorted({*pass_fds, pipe_handle, tracker_fd()})
-    return _util.spawnv_passfds(os.fsencode(_spawn.get_executable()), command, fds)
+    # An interpreter that is interrupted while it starts fills the terminal; the child lets it through when it can
+    # end in order.
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return _util.spawnv_passfds(os.fsencode(_spawn.get_executable()), command, fds)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def connect_to_forkserver(fds: list[int]) -> tuple[int, int]:

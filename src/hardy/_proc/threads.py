@@ -1,0 +1,57 @@
+"""What is said of a fork in a process with threads, on every Python; 3.12 and later say so themselves, without names.
+
+The child has the one thread that forked. A lock that another thread held at that instant is held in the child for ever,
+by nobody: the child waits for it, and its parent for the child.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import warnings
+from types import FrameType
+
+from hardy.errors import ForkWithThreadsWarning
+
+__all__ = ["warn_of_threads"]
+
+# Those of hardy hold nothing that a child could want.
+_OURS = "hardy-"
+_NOT_USERS = {"hardy", "multiprocessing", "concurrent"}
+_PYTHON_WARNS = sys.version_info >= (3, 12)
+_MOST_NAMES = 5
+
+
+def warn_of_threads() -> None:
+    """Before a fork: name the threads that the child will not have, if there are any.
+
+    Warns:
+        ForkWithThreadsWarning: at the user's line.
+    """
+    me = threading.current_thread()
+    others = [thread for thread in threading.enumerate() if thread is not me and not thread.name.startswith(_OURS)]
+    if _PYTHON_WARNS:
+        # Python counts the threads of the kernel, the lifeline's too, and points at a line of hardy.
+        warnings.filterwarnings("ignore", r".*multi-threaded", DeprecationWarning, r"hardy\._proc\.popen")
+    if not others:
+        return
+    names = ", ".join(repr(thread.name) for thread in others[:_MOST_NAMES])
+    more = f" and {len(others) - _MOST_NAMES} more" if len(others) > _MOST_NAMES else ""
+    warnings.warn(
+        f"This process (pid={os.getpid()}) is multi-threaded ({names}{more}), use of fork() may lead to deadlocks in "
+        "the child: a lock that one of these threads holds now is held there for ever, by nobody. Start the processes "
+        "before the threads, or use get_context('spawn') or get_context('forkserver')",
+        ForkWithThreadsWarning,
+        stacklevel=_depth_of_user(),
+    )
+
+
+def _depth_of_user() -> int:
+    """Which caller of `warn_of_threads` is not hardy's or the standard library's, as `stacklevel` counts."""
+    frame: FrameType | None = sys._getframe(1)
+    depth = 1
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] in _NOT_USERS:
+        frame = frame.f_back
+        depth += 1
+    return depth

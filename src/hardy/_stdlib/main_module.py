@@ -1,0 +1,153 @@
+"""The program's main module: how a child of `spawn` and `forkserver` gets it, and whether it may start processes there.
+
+Such a child imports the main module anew, under another name, before it can rebuild its target. A line that starts a
+process while a module is imported is therefore met by the child too, unless a main guard keeps it from it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from multiprocessing import process as _process
+from multiprocessing import spawn as _spawn
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import ast
+
+__all__ = [
+    "MainLine",
+    "import_main",
+    "is_bootstrapping",
+    "main_is_importable",
+    "main_line",
+    "reaches_child",
+    "take_main",
+    "unguarded_line",
+]
+
+_NAMES = ("__main__", "__mp_main__")
+# Where the stdlib says what the child is to import.
+_KEYS = ("init_main_from_name", "init_main_from_path")
+
+
+class MainLine(NamedTuple):
+    """A line of the user's program."""
+
+    file: str
+    line: int
+    source: str
+
+
+def is_bootstrapping() -> bool:
+    """Whether this process is a child that does not have its process object yet."""
+    return getattr(_process.current_process(), "_inheriting", False)
+
+
+def take_main(preparation: dict[str, Any]) -> tuple[str | None, str | None]:
+    """Take the main module out of what a new interpreter is told, for the child to import it later.
+
+    Returns:
+        its name, its path: one of them, or None for both when there is nothing that a child could import.
+    """
+    name, path = (preparation.pop(key, None) for key in _KEYS)
+    if path is not None and not os.path.exists(path):
+        # What is typed or piped into an interpreter names a file that is none, `<stdin>`.
+        path = None
+    return name, path
+
+
+def import_main(name: str | None, path: str | None) -> None:
+    """In the child: import what `take_main` found.
+
+    Raises:
+        Exception: whatever the user's module raises.
+    """
+    if name is not None:
+        _spawn._fixup_main_from_name(name)  # type: ignore[attr-defined]
+    elif path is not None:
+        _spawn._fixup_main_from_path(path)  # type: ignore[attr-defined]
+
+
+def main_is_importable() -> bool:
+    """Whether a child finds in its copy of the main module all that this process has in it."""
+    # In an interactive session more may be typed than the file that began it has.
+    return _has_file() and not hasattr(sys, "ps1") and not sys.flags.interactive
+
+
+def reaches_child(obj: Any) -> bool:
+    """Whether an object that is pickled by its name is found in the main module that the child imports.
+
+    Args:
+        obj: a function or class whose module is `__main__`.
+    """
+    code = getattr(obj, "__code__", None)
+    if code is not None and not os.path.exists(code.co_filename):
+        return False
+    return _has_file()
+
+
+def _has_file() -> bool:
+    main = sys.modules["__main__"]
+    if getattr(getattr(main, "__spec__", None), "name", None) is not None:
+        return True
+    file = getattr(main, "__file__", None)
+    return file is not None and os.path.exists(file)
+
+
+def main_line() -> MainLine | None:
+    """The line of the main module that is running, on whose account a process is started now.
+
+    Returns:
+        None when the main module has run to its end, or is not a file.
+    """
+    import linecache
+
+    frame: FrameType | None = sys._getframe()
+    if threading.current_thread() is not threading.main_thread():
+        frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    while frame is not None:
+        if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") in _NAMES:
+            file, line = frame.f_code.co_filename, frame.f_lineno
+            source = linecache.getline(file, line, frame.f_globals).strip()
+            return MainLine(file, line, source) if source else None
+        frame = frame.f_back
+    return None
+
+
+def unguarded_line() -> MainLine | None:
+    """The line of the main module that starts a process and that a child, importing the module, may come to as well.
+
+    Returns:
+        None when there is none, or when it stands under a condition on `__name__`.
+    """
+    found = main_line()
+    if found is None:
+        return None
+    # Only here: to import `ast` takes as long as to start a process by fork.
+    import ast
+    import linecache
+
+    try:
+        tree = ast.parse("".join(linecache.getlines(found.file)))
+    except SyntaxError:
+        return None
+    guarded = any(node.lineno <= found.line <= (node.end_lineno or 0) for node in _guards(tree))
+    return None if guarded else found
+
+
+def _guards(tree: ast.Module) -> Iterator[ast.If]:
+    import ast
+
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and any(
+            isinstance(part, ast.Name) and part.id == "__name__" for part in ast.walk(node.test)
+        ):
+            yield node
+        elif isinstance(node, (ast.If, ast.Try, ast.With)):
+            waiting.extend(ast.iter_child_nodes(node))

@@ -1,0 +1,105 @@
+"""Ctrl-C ends a program once: one traceback, its parent's; death by SIGINT; nothing left."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from helpers.procfs import descendants
+from helpers.procs import alive, end_tree, wait_dead
+
+METHODS = ["fork", "spawn", "forkserver"]
+LONG_S = 20.0
+PROGRAM = """
+import signal, sys, time
+import hardy
+
+ctx = hardy.get_context(sys.argv[1])
+
+def pause(line): line.put(1); signal.pause()
+def get(line, queue): line.put(1); queue.get()
+def lock(line, lock): line.put(1); lock.acquire()
+def compute(line): line.put(1); import hashlib; hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2_000_000_000)
+def parent(line):
+    child = ctx.Process(target=pause, args=(line,)); child.start(); child.join()
+def clean_up(line):
+    line.put(1)
+    try: signal.pause()
+    except KeyboardInterrupt: print("cleaned up", flush=True)
+
+def start(target, *args):
+    children = [ctx.Process(target=target, args=(line, *args)) for _ in range(3)]
+    for child in children: child.start()
+    for _ in children: line.get()
+    print("ready", flush=True)
+    return children
+
+if __name__ == "__main__":
+    line, queue, mutex = ctx.Queue(), ctx.Queue(), ctx.Lock()
+    BODY
+"""
+BODIES = {
+    "join": "start(pause)[0].join()",
+    "result": "start(pause)[0].result()",
+    "get": "start(get, queue); queue.get()",
+    "lock": "mutex.acquire(); start(lock, mutex); mutex.acquire()",
+    "map": "pool = ctx.Pool(2); pool.map(len, ['']); print('ready', flush=True); pool.map(time.sleep, [60] * 4)",
+    "grandchildren": "start(parent)[0].join()",
+    "a long C call": "start(compute)[0].join()",
+    "cleans up": "start(clean_up)[0].join()",
+}
+
+
+def ctrl_c(script: Path, method: str) -> tuple[int, str, list[int]]:
+    """Run it in a terminal, and type Ctrl-C when it is ready.
+
+    Returns:
+        the status, what was on the terminal, and the processes that it had.
+    """
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, str(script), method])
+    shown = b""
+    tree: list[int] = []
+    signal.alarm(int(LONG_S))
+    previous = signal.signal(signal.SIGALRM, lambda *_: end_tree(pid))
+    try:
+        while True:
+            try:
+                got = os.read(terminal, 65536)
+            except OSError:
+                break  # nobody has the terminal any more
+            if not got:
+                break
+            if not tree and b"ready" in got:
+                tree = descendants(pid)
+                os.write(terminal, b"\x03")
+            shown += got
+        _, status = os.waitpid(pid, 0)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
+        os.close(terminal)
+    return os.waitstatus_to_exitcode(status), shown.decode(), tree
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("case", BODIES)
+def test_ctrl_c_ends_the_tree_with_one_traceback(case: str, method: str, tmp_path: Path) -> None:
+    """Whatever parent and children wait for; a child that handles it has had its turn."""
+    script = tmp_path / "script.py"
+    script.write_text(PROGRAM.replace("BODY", BODIES[case]))
+
+    status, shown, tree = ctrl_c(script, method)
+
+    assert status == -signal.SIGINT, shown
+    assert shown.count("Traceback") == 1, shown
+    assert re.search(r"^KeyboardInterrupt\r?$", shown, re.MULTILINE), shown
+    assert tree
+    assert all(wait_dead(pid, LONG_S) or not alive(pid) for pid in tree)
+    assert shown.count("cleaned up") == (3 if case == "cleans up" else 0)
