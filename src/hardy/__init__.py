@@ -5,6 +5,7 @@ their users. The public names are those of `__all__` here and of the modules tha
 """
 
 import sys
+from typing import TYPE_CHECKING, Any
 
 if sys.platform != "linux":
     raise ImportError(
@@ -24,6 +25,7 @@ from multiprocessing import (
 )
 from multiprocessing.util import SUBDEBUG, SUBWARNING
 
+from hardy._exec.inside import progress, worker_state
 from hardy._install import install
 from hardy._version import __version__
 from hardy.context import AuthenticationError, BufferTooShort, Process, ProcessError, TimeoutError, get_default_context
@@ -59,6 +61,18 @@ from hardy.synchronize import (
     Semaphore,
 )
 
+if TYPE_CHECKING:
+    from hardy.executor import (
+        CannotRebuild,
+        PoisonTask,
+        PoolBroken,
+        ProcessPoolExecutor,
+        TaskMemoryExceeded,
+        TaskResultNotPicklable,
+        TaskTimeout,
+        WorkerDied,
+    )
+
 _default = get_default_context()
 Array = _default.Array
 Manager = _default.Manager
@@ -86,6 +100,7 @@ __all__ = [
     "BrokenBarrierError",
     "BufferTooShort",
     "CannotPickle",
+    "CannotRebuild",
     "CannotUnpickle",
     "Closed",
     "Condition",
@@ -104,11 +119,14 @@ __all__ = [
     "OwnerDied",
     "OwnerDiedWarning",
     "Pipe",
+    "PoisonTask",
     "Pool",
+    "PoolBroken",
     "Process",
     "ProcessDied",
     "ProcessError",
     "ProcessExited",
+    "ProcessPoolExecutor",
     "Queue",
     "QueueCorrupt",
     "RLock",
@@ -120,10 +138,14 @@ __all__ = [
     "ResultNotPicklable",
     "Semaphore",
     "SimpleQueue",
+    "TaskMemoryExceeded",
     "TaskQueue",
+    "TaskResultNotPicklable",
+    "TaskTimeout",
     "TasksLost",
     "TimeoutError",
     "Value",
+    "WorkerDied",
     "__version__",
     "active_children",
     "allow_connection_pickling",
@@ -137,8 +159,30 @@ __all__ = [
     "install",
     "log_to_stderr",
     "parent_process",
+    "progress",
     "reducer",
     "set_executable",
     "set_forkserver_preload",
     "set_start_method",
+    "worker_state",
 ]
+
+# Imported when they are asked for: `concurrent.futures` takes as long as all of the rest.
+_IN_EXECUTOR = (
+    "CannotRebuild",
+    "PoisonTask",
+    "PoolBroken",
+    "ProcessPoolExecutor",
+    "TaskMemoryExceeded",
+    "TaskResultNotPicklable",
+    "TaskTimeout",
+    "WorkerDied",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _IN_EXECUTOR:
+        from hardy import executor
+
+        return getattr(executor, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
