@@ -134,6 +134,8 @@ class Collector:
             late = self._free(ended)
         for task, kind, item, count, message in heard:
             self._tell(task, kind, item, count, message)
+            if not task.left and task.id not in tasks:
+                task.release()
         engine.tell_late(late)
         runtime.hit("pool.parent.after_settle")
         if broken is not None:
@@ -256,6 +258,8 @@ class Collector:
         if task.count == 1:
             task.left, task.next = 0, 0
             self._fail_or_repeat(task, item, error)
+            if task.id not in engine.tasks:
+                task.release()
             return
         with self._lock:
             task.left = 0
@@ -274,6 +278,7 @@ class Collector:
                     self._engine.fail(task, range(first, stop), error)
         with self._lock:
             self._engine.tasks.pop(task.id, None)
+        task.release()
         return parts
 
     def _restart(self, slot: Slot, process: Any, ready: bool) -> None:

@@ -185,6 +185,9 @@ class Engine:
         return late
 
     def _try_give(self, task: Task, late: list[tuple[Task, BaseException]]) -> None:
+        if not self._idle and not self._roomy:
+            self._pending.append(task)
+            return
         slot = self._idle.popitem()[0] if self._idle else next(iter(self._roomy))
         try:
             self._give(slot, task)
@@ -206,6 +209,7 @@ class Engine:
         """With no lock held: tell of tasks that could not be given to a worker."""
         for task, error in late:
             self.fail(task, range(task.next, task.count), error)
+            task.release()
 
     def fail(self, task: Task, which: Iterable[int], error: BaseException) -> None:
         """Tell a task's sink that items of it failed."""
@@ -241,6 +245,7 @@ class Engine:
             if slot is not None and not self._take_back(slot, task) and not self._end_running(slot, task):
                 return False
             del self.tasks[task.id]
+            task.release()
             self.wake()
             return True
 
@@ -276,15 +281,18 @@ class Engine:
     def take_waiting(self) -> list[Task]:
         """Take all tasks that no worker has begun; their sinks are not told."""
         with self._lock:
-            waiting = list(self._pending)
             self._pending.clear()
             for slot in self.slots:
-                waiting += slot.take_back(len(slot.sent))
+                back = slot.take_back(len(slot.sent))
+                if back and not slot.sent:
+                    # It is about to begin, also where the worker is about to start.
+                    self._give(slot, back[0])
                 self.file(slot)
             self.watch.forget_later()
             waiting = [task for task in self.tasks.values() if task.slot is None]
             for task in waiting:
                 del self.tasks[task.id]
+                task.release()
         self.wake()
         return waiting
 
@@ -302,12 +310,14 @@ class Engine:
             if not self._on_demand:
                 while self._unstarted:
                     self._launch(self._unstarted.popitem()[0])
+            self.processes.update((worker.pid, worker) for worker in self.workers)
             self.thread = threading.Thread(target=Collector(self).run, name=f"hardy-{self.title}", daemon=True)
             self.thread.start()
         except BaseException:
             self.state = State.ENDED
             for process in self.workers:
-                process.kill()
+                process.terminate()
+            for process in self.workers:
                 process.join()
             raise
 
@@ -329,8 +339,9 @@ class Engine:
         with self._lock:
             slot.process = process
             slot.is_starting = False
-            self.processes[process.pid] = process
             self.workers.append(process)
+            if self.thread is not None:
+                self.processes[process.pid] = process
             self.file(slot)
             if self.state in (State.ENDING, State.ENDED):
                 process.kill()
@@ -452,6 +463,7 @@ class Engine:
             self._pending.clear()
         for task in dropped:
             self.fail(task, range(task.next, task.count), error)
+            task.release()
 
 
 def _riches(slot: Slot) -> int:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from hardy._exec import task
+from hardy._exec.bar import bar_for
 from hardy._exec.engine import Engine, State
 from hardy._exec.face import Face
 from hardy._exec.future import TaskFuture
@@ -129,6 +130,7 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
         timeout: float | None = None,
         chunksize: int = 1,
         buffersize: int | None = None,
+        progress: bool = False,
     ) -> Iterator[Any]:
         """The results of `fn` for the items of the iterables, taken together as by `map`, in their order.
 
@@ -139,6 +141,7 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
             chunksize: how many items go to a worker at a time.
             buffersize: how many chunks may be on their way, or done and not asked for; None: all, for inputs that
                 have a length, and else some for each worker.
+            progress: show how far it is on standard error.
 
         Raises:
             TimeoutError: by the iterator: a result was not there in time.
@@ -156,7 +159,9 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
         def make(stream: Stream, base: int, content: list[Any]) -> task.Task:
             return task.items(stream, base, fn, content, True, options)
 
-        return _MapIterator(Stream(engine, make, zip(*iterables, strict=False), chunksize, True, ahead), until)
+        sized: list[Any] = [each for each in iterables if hasattr(each, "__len__")]
+        bar = bar_for(progress, fn, min(sized, key=len) if len(sized) == len(iterables) and sized else None)
+        return _MapIterator(Stream(engine, make, zip(*iterables, strict=False), chunksize, True, ahead, bar), until)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks; the workers end when all are done.
@@ -179,7 +184,7 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
         engine.close()
         if wait:
             engine.join()
-        whole._processes = None
+        whole._processes = whole._call_queue = None
 
     def terminate_workers(self) -> None:
         """End at once: workers are terminated, and what has not ended fails with `PoolBroken`."""
@@ -196,7 +201,7 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
         whole._shutdown_thread = True
         self._engine.terminate()
         self._engine.join()
-        whole._processes = None
+        whole._processes = whole._call_queue = None
 
     def __enter__(self) -> ProcessPoolExecutor:
         return self

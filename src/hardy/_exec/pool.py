@@ -12,6 +12,7 @@ from multiprocessing import util
 from typing import Any
 
 from hardy._exec import task
+from hardy._exec.bar import bar_for
 from hardy._exec.engine import Engine
 from hardy._exec.face import Face
 from hardy._exec.results import ApplyResult, IMapIterator, IMapUnorderedIterator, MapResult
@@ -161,6 +162,8 @@ class Pool(Face, multiprocessing.pool.Pool):
         func: Callable[[Any], Any],
         iterable: Iterable[Any],
         chunksize: int | None = None,
+        *,
+        progress: bool = False,
     ) -> list[Any]:
         """`[func(item) for item in iterable]`, in the workers.
 
@@ -168,8 +171,9 @@ class Pool(Face, multiprocessing.pool.Pool):
             func: the function.
             iterable: the items; all of them are taken first.
             chunksize: how many go to a worker at a time; None: a quarter of what each worker has to do in all.
+            progress: show how far it is on standard error.
         """
-        result: list[Any] = self._map(func, iterable, False, chunksize).get()
+        result: list[Any] = self._map(func, iterable, False, chunksize, progress=progress).get()
         return result
 
     def map_async(  # type: ignore[override]
@@ -179,15 +183,22 @@ class Pool(Face, multiprocessing.pool.Pool):
         chunksize: int | None = None,
         callback: Callable[[list[Any]], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        progress: bool = False,
     ) -> MapResult:
         """As `map`, but returns at once; the callbacks are as in `apply_async`."""
-        return self._map(func, iterable, False, chunksize, callback, error_callback)
+        return self._map(func, iterable, False, chunksize, callback, error_callback, progress=progress)
 
     def starmap(
-        self, func: Callable[..., Any], iterable: Iterable[Iterable[Any]], chunksize: int | None = None
+        self,
+        func: Callable[..., Any],
+        iterable: Iterable[Iterable[Any]],
+        chunksize: int | None = None,
+        *,
+        progress: bool = False,
     ) -> list[Any]:
         """As `map`, each item being the arguments of a call."""
-        result: list[Any] = self._map(func, iterable, True, chunksize).get()
+        result: list[Any] = self._map(func, iterable, True, chunksize, progress=progress).get()
         return result
 
     def starmap_async(  # type: ignore[override]
@@ -197,9 +208,11 @@ class Pool(Face, multiprocessing.pool.Pool):
         chunksize: int | None = None,
         callback: Callable[[list[Any]], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        progress: bool = False,
     ) -> MapResult:
         """As `map_async`, each item being the arguments of a call."""
-        return self._map(func, iterable, True, chunksize, callback, error_callback)
+        return self._map(func, iterable, True, chunksize, callback, error_callback, progress=progress)
 
     def _map(
         self,
@@ -209,6 +222,8 @@ class Pool(Face, multiprocessing.pool.Pool):
         chunksize: int | None,
         callback: Callable[[Any], object] | None = None,
         error_callback: Callable[[BaseException], object] | None = None,
+        *,
+        progress: bool = False,
     ) -> MapResult:
         self._check_running()
         content = list(iterable)
@@ -218,7 +233,8 @@ class Pool(Face, multiprocessing.pool.Pool):
             if self._options.is_watched:
                 chunksize = 1
         chunksize = max(chunksize, 1)
-        result = MapResult(self._engine, len(content), callback, error_callback)
+        bar = bar_for(progress, func, content)
+        result = MapResult(self._engine, len(content), callback, error_callback, bar)
         for base in range(0, len(content), chunksize):
             chunk = content[base : base + chunksize]
             try:
@@ -236,6 +252,8 @@ class Pool(Face, multiprocessing.pool.Pool):
         iterable: Iterable[Any],
         chunksize: int = 1,
         buffersize: int | None = None,
+        *,
+        progress: bool = False,
     ) -> IMapIterator:
         """The results of `func` for each item, in their order, one by one as they are asked for.
 
@@ -245,8 +263,9 @@ class Pool(Face, multiprocessing.pool.Pool):
             chunksize: how many go to a worker at a time.
             buffersize: how many chunks may be on their way, or done and not asked for; None: all, for what has a
                 length, and else some for each worker.
+            progress: show how far it is on standard error.
         """
-        return IMapIterator(self._stream(func, iterable, chunksize, buffersize, True))
+        return IMapIterator(self._stream(func, iterable, chunksize, buffersize, True, progress))
 
     def imap_unordered(  # type: ignore[override]
         self,
@@ -254,12 +273,14 @@ class Pool(Face, multiprocessing.pool.Pool):
         iterable: Iterable[Any],
         chunksize: int = 1,
         buffersize: int | None = None,
+        *,
+        progress: bool = False,
     ) -> IMapUnorderedIterator:
         """As `imap`, the results as they are ready."""
-        return IMapUnorderedIterator(self._stream(func, iterable, chunksize, buffersize, False))
+        return IMapUnorderedIterator(self._stream(func, iterable, chunksize, buffersize, False, progress))
 
     def _stream(
-        self, func: Any, iterable: Iterable[Any], chunksize: int, buffersize: int | None, ordered: bool
+        self, func: Any, iterable: Iterable[Any], chunksize: int, buffersize: int | None, ordered: bool, progress: bool
     ) -> Stream:
         self._check_running()
         if chunksize < 1:
@@ -270,7 +291,8 @@ class Pool(Face, multiprocessing.pool.Pool):
         def make(stream: Stream, base: int, content: list[Any]) -> task.Task:
             return task.items(stream, base, func, content, False, options)
 
-        return Stream(self._engine, make, iter(iterable), chunksize, ordered, ahead)
+        bar = bar_for(progress, func, iterable)
+        return Stream(self._engine, make, iter(iterable), chunksize, ordered, ahead, bar)
 
     # ---- the end ----
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from hardy.errors import ProcessExited
 
 if TYPE_CHECKING:
+    from hardy._exec.bar import Bar
     from hardy._exec.engine import Engine
     from hardy._exec.stream import Stream
     from hardy._exec.task import Task
@@ -151,13 +152,13 @@ class MapResult(ApplyResult):
         length: int,
         callback: Callback | None,
         error_callback: Callback | None,
-        advance: Callable[[int], None] | None = None,
+        bar: Bar | None = None,
     ) -> None:
         super().__init__(engine, callback, error_callback)
         self._value = [None] * length
         self._left = length
         self._guard = threading.Lock()
-        self._advance = advance
+        self._bar = bar
         self._error: BaseException | None = None
         if not length:
             self._end(True, self._value)
@@ -181,8 +182,8 @@ class MapResult(ApplyResult):
         with self._guard:
             self._left -= ended
             over = self._left == 0 and not self._cancelled
-        if self._advance is not None:
-            self._advance(ended)
+        if self._bar is not None:
+            self._bar.advance(ended)
         if over:
             self._end(self._error is None, self._value if self._error is None else self._error)
 
@@ -192,6 +193,8 @@ class MapResult(ApplyResult):
                 return False
             self._cancelled = True
         self._engine.cancel_all(self)
+        if self._bar is not None:
+            self._bar.close()
         return True
 
     def progress(self) -> tuple[int, int] | None:

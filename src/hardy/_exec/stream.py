@@ -17,6 +17,7 @@ from hardy._exec.engine import State
 from hardy.errors import Closed
 
 if TYPE_CHECKING:
+    from hardy._exec.bar import Bar
     from hardy._exec.engine import Engine
     from hardy._exec.task import Task
 
@@ -54,7 +55,7 @@ class Stream:
         chunksize: how many go into a task.
         ordered: whether results come in the order of the items, or as they are ready.
         ahead: how many items may be on their way; None: all.
-        advance: is told how many more items have ended.
+        bar: shows how many items have ended.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class Stream:
         chunksize: int,
         ordered: bool,
         ahead: int | None,
-        advance: Callable[[int], None] | None = None,
+        bar: Bar | None = None,
     ) -> None:
         self._engine = engine
         self._make = make
@@ -73,7 +74,8 @@ class Stream:
         self._chunksize = chunksize
         self._ordered = ordered
         self._ahead = ahead
-        self._advance = advance
+        self._bar = bar
+        self._ended = 0
         self._lock = threading.Lock()
         self._change = threading.Condition(self._lock)
         self._pulling = threading.Lock()
@@ -117,8 +119,14 @@ class Stream:
                     self._ready.append(self._unordered.pop(self._following))
                     self._following += 1
             self._change.notify_all()
-        if self._advance is not None:
-            self._advance(len(results))
+        if self._bar is not None:
+            self._bar.advance(len(results))
+            self._ended += len(results)
+            self._close_bar_at_end()
+
+    def _close_bar_at_end(self) -> None:
+        if self._bar is not None and (self._dropped or self._ended == self._length):
+            self._bar.close()
 
     # ---- what the consumer takes ----
 
@@ -159,6 +167,7 @@ class Stream:
             self._unordered.clear()
             self._change.notify_all()
         self._finish_inputs()
+        self._close_bar_at_end()
         if not over:
             self._engine.cancel_all(self)
 
@@ -233,6 +242,7 @@ class Stream:
             self._change.notify_all()
         if error is not None:
             self.fail(self._issued - 1, error)
+        self._close_bar_at_end()
 
     def _finish_inputs(self) -> None:
         self._inputs = None

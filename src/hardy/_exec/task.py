@@ -77,7 +77,7 @@ class Task:
         self.options = options
         self.attempts = 1
         self.slot: Slot | None = None
-        self.message = message = pack(content, TASK.pack(task, kind))
+        self.message = message = pack(content, TASK.pack(task, kind), by_value=True)
         self.nbytes = len(message) if type(message) is bytes else message.nbytes
         self.content = content
 
@@ -85,6 +85,10 @@ class Task:
     def name(self) -> str:
         """What errors call it."""
         return self.options.name or getattr(self.function, "__qualname__", None) or repr(self.function)[:60]
+
+    def release(self) -> None:
+        """It has ended: let go of what it was made of, and of who was told, though a future refers to it."""
+        self.function = self.content = self.message = None
 
     def part(self, first: int, stop: int) -> Task:
         """A task for some of its items."""

@@ -101,8 +101,13 @@ _idle: list[_Session] = []
 _REFUSALS = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
 
 
-def pack(obj: Any, trailer: bytes) -> Any:
+def pack(obj: Any, trailer: bytes, *, by_value: bool = False) -> Any:
     """The message that holds an object: its bytes, or a `Message` when it has large buffers.
+
+    Args:
+        obj: the object.
+        trailer: what is put behind its pickle.
+        by_value: whether functions and classes that have no importable name travel too, with cloudpickle.
 
     Raises:
         CannotPickle: with the path to the culprit.
@@ -116,7 +121,11 @@ def pack(obj: Any, trailer: bytes) -> Any:
     try:
         session.pickler.dump(obj)
     except Exception as error:
-        return _pack_by_value(obj, trailer, error)
+        if not isinstance(error, _REFUSALS):
+            raise  # by the user's own __reduce__
+        if by_value:
+            return _pack_by_value(obj, trailer, error)
+        raise _explain(obj, error) from error
     written.append(trailer)
     data = b"".join(written)
     written.clear()
@@ -132,9 +141,6 @@ def pack(obj: Any, trailer: bytes) -> Any:
 
 def _pack_by_value(obj: Any, trailer: bytes, error: Exception) -> Any:
     """What pickle refuses (lambdas, closures, classes of a function), by cloudpickle if it is installed."""
-    if not isinstance(error, _REFUSALS):
-        # What the user's own __reduce__ raised.
-        raise error
     try:
         import cloudpickle  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError:
