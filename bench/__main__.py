@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench import crowd, fresh, locks, one_way, round_trip
+from bench import crowd, fresh, locks, one_way, pools, round_trip
 from bench.cells import Cell
 from bench.machine import describe_machine
 from bench.processes import BenchError
@@ -33,7 +33,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _all_cells() -> list[Cell]:
-    return [*one_way.cells(), *crowd.cells(), *round_trip.cells(), *locks.cells(), *fresh.cells()]
+    return [*one_way.cells(), *crowd.cells(), *round_trip.cells(), *locks.cells(), *pools.cells(), *fresh.cells()]
 
 
 def _say(text: str) -> None:

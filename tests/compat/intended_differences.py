@@ -7,7 +7,13 @@ _CLOSED_IS_CLOSED = (
     "OSError, as a thread was started or not."
 )
 
+_ONE_TASK = "It demands that the death of one worker break the executor; here it costs the task that the worker ran."
+
 DIFFERENCES = {
+    **{
+        f"ProcessPool{method}ProcessPoolExecutorTest.test_killed_child": _ONE_TASK
+        for method in ("Fork", "Spawn", "Forkserver")
+    },
     "TestResourceTracker.test_resource_tracker_sigkill": (
         "It kills the tracker of semaphores and expects a warning of the next one; hardy's need none."
     ),

@@ -223,7 +223,7 @@ def test_asyncio_awaits_tasks(make: Any, tmp_path: Path) -> None:
             yield n
 
     async def main() -> None:
-        with make(2) as pool:
+        async with make(2) as pool:
             assert await pool.run(add, 1, b=2) == 3
             assert sorted([r async for r in pool.as_completed(square, range(10))]) == [n * n for n in range(10)]
             assert [r async for r in pool.as_completed(square, inputs(), ordered=True)] == [0, 1, 4, 9, 16]

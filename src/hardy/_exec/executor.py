@@ -94,6 +94,8 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
         self._processes: dict[int, Any] | None = engine.processes
         self._call_queue = engine.results
         self._shutdown_thread = False
+        # Of two threads that give the first task, one starts the workers.
+        self._starting = threading.Lock()
         weakref.finalize(self, _forget, engine).atexit = False
         _living.add(engine)
 
@@ -107,8 +109,10 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
 
     def _started_engine(self) -> Engine:
         engine = self._engine
-        if engine.thread is None and engine.state == State.OPEN:
-            engine.start()
+        if engine.thread is None:
+            with self._starting:
+                if engine.thread is None and engine.state == State.OPEN:
+                    engine.start()
         return engine
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> TaskFuture:

@@ -67,6 +67,16 @@ class Face:
         engine.submit(future._task)
         return future
 
+    async def __aenter__(self: Self) -> Self:
+        self.__enter__()  # type: ignore[attr-defined]
+        return self
+
+    async def __aexit__(self, *error: Any) -> None:
+        """As of `with`; the event loop goes on meanwhile."""
+        import asyncio
+
+        await asyncio.to_thread(self.__exit__, *error)  # type: ignore[attr-defined]
+
     async def run(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Await what `function(*args, **kwargs)` returns in a worker. To cancel it ends the task, also while it runs.
 
