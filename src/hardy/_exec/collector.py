@@ -48,9 +48,10 @@ class Collector:
         self._results = engine.results
         self._deaths = board.death_count()
         self._next_look_s = 0.0
+        # Something has changed here since the last look: do not sleep on it.
+        self._hurry = False
         self._stopped: set[Slot] = set()
         self._restarts: list[tuple[float, Slot]] = []
-        self._killing_since: float | None = None
         self._strikes: dict[Slot, float] = {}
 
     def run(self) -> None:
@@ -66,24 +67,26 @@ class Collector:
             raise
         finally:
             engine.release()
+            self._stopped.clear()
+            self._strikes.clear()
+            del self._results
 
     def _step(self) -> None:
         engine = self._engine
-        try:
-            batch = self._results.get_many(_AT_ONCE, False)
-        except Empty:
+        batch = self._hear()
+        if not batch:
             sleep_s = self._sleep_s()
-            if sleep_s > 0:
+            if sleep_s > 0 and board.death_count() == self._deaths:
                 self._results._wait_items(sleep_s)
             batch = self._hear()
-        if batch:
+        if engine.state == State.ENDING:
+            self._end()
+        elif batch:
             self._settle(batch)
         self._look_for_the_dead()
         self._tick()
         if engine.state == State.CLOSING or engine.broken is not None:
             self._wind_down()
-        elif engine.state == State.ENDING:
-            self._end()
 
     def _hear(self) -> list[Any]:
         try:
@@ -92,6 +95,9 @@ class Collector:
             return []
 
     def _sleep_s(self) -> float:
+        if self._engine.state == State.ENDING or self._hurry:
+            self._hurry = False
+            return 0.0
         with self._lock:
             sleep_s = min(self._engine.watch.sleep_s(), _SLICE_S)
         if self._restarts:
@@ -218,6 +224,7 @@ class Collector:
             process = slot.process
             if process is not None and process.exitcode is not None:
                 self._bury(slot, process)
+                self._hurry = True
 
     def _bury(self, slot: Slot, process: Any) -> None:
         engine = self._engine
@@ -326,29 +333,35 @@ class Collector:
         if engine.broken is not None and engine.state == State.OPEN:
             return
         with self._lock:
-            if engine.tasks and engine.broken is None:
+            if (engine.tasks or engine.feeds) and engine.broken is None:
                 return
             for slot in engine.slots:
                 if slot.process is not None and slot not in self._stopped:
                     self._stopped.add(slot)
                     slot.stop()
-            if not any(slot.process is not None or slot.is_starting for slot in engine.slots):
+            leaving = [slot.process for slot in self._stopped if slot.process is not None]
+            if not leaving and not any(slot.is_starting for slot in engine.slots):
                 engine.state = State.ENDED
+        if leaving:
+            # No results can come any more, so that nothing else is to be waited for.
+            leaving[0].join(_SLICE_S)
+            self._next_look_s = 0.0
 
     def _end(self) -> None:
         """Ending: kill the workers, and tell those who still wait."""
         engine = self._engine
-        now = time.monotonic()
-        alive = [slot for slot in engine.slots if slot.process is not None or slot.is_starting]
-        if self._killing_since is None:
-            self._killing_since = now
-            for slot in alive:
-                if slot.process is not None:
-                    slot.process.terminate()
-            engine.drop_all(PoolBroken(f"{engine.title} was terminated before this task had ended"))
-        elif now - self._killing_since > _GRACE_S:
-            self._kill_all()
-        if not alive:
+        workers = [slot.process for slot in engine.slots if slot.process is not None]
+        for process in workers:
+            process.terminate()
+        engine.drop_all(PoolBroken(f"{engine.title} was terminated before this task had ended"))
+        until = time.monotonic() + _GRACE_S
+        for process in workers:
+            process.join(max(until - time.monotonic(), 0.0))
+            if process.exitcode is None:
+                process.kill()
+                process.join(_LOOK_EVERY_S)
+        self._next_look_s = 0.0
+        if not any(slot.process is not None or slot.is_starting for slot in engine.slots):
             engine.state = State.ENDED
 
     def _kill_all(self) -> None:

@@ -17,6 +17,7 @@ import logging
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -221,7 +222,8 @@ class Engine:
         try:
             told(index, what)
         except Exception:
-            logging.getLogger("hardy").exception("a callback of %s raised", self.title)
+            # Its text alone: a record with the frames would keep the pool's memory.
+            logging.getLogger("hardy").error("a callback of %s raised\n%s", self.title, traceback.format_exc())
 
     def file(self, slot: Slot) -> None:
         """With the lock held: put a slot where it belongs: among the idle, the roomy, or neither."""

@@ -196,14 +196,16 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
 
     def kill_workers(self) -> None:
         """As `terminate_workers`, by SIGKILL."""
-        for process in list(self._engine.processes.values()):
-            process.kill()
-        self._end_workers()
+        self._end_workers(at_once=True)
 
-    def _end_workers(self) -> None:
+    def _end_workers(self, at_once: bool = False) -> None:
         whole = self._whole or self
         whole._shutdown_thread = True
+        processes = list(self._engine.processes.values())
         self._engine.terminate()
+        if at_once:
+            for process in processes:
+                process.kill()
         self._engine.join()
         whole._processes = whole._call_queue = None
 

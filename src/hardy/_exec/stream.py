@@ -249,4 +249,6 @@ class Stream:
         try:
             self._engine.feeds.remove(self)
         except ValueError:
-            pass  # it was taken out already
+            return  # it was taken out already
+        if self._engine.state != State.OPEN:
+            self._engine.wake()
