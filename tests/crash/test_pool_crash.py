@@ -12,7 +12,8 @@ from collections import Counter
 import pytest
 from helpers.procs import run_script, wait_dead
 
-import hardy.executor  # noqa: F401 - names its failpoints
+import hardy._exec.collector
+import hardy._exec.worker  # noqa: F401 - these name their failpoints
 from hardy._core import runtime
 
 WORKER = [name for name in runtime.failpoints() if name.startswith("pool.worker.")]
@@ -183,3 +184,9 @@ def test_all_results_are_right_when_workers_are_killed_all_the_time() -> None:
     assert done.returncode == 0, done.stderr
     assert (right, int(count)) == ("True", KILLS * 20)
     assert int(killed) > KILLS / 4
+
+
+def test_there_are_failpoints_of_both_sides() -> None:
+    """The lists cannot become empty unnoticed."""
+    assert len(WORKER) == 6
+    assert len(PARENT) == 2

@@ -129,18 +129,17 @@ class Collector:
                 count = count or task.count - item
                 heard.append((task, kind, item, count, message))
                 task.next = item + count
-                task.left -= count
-                if not task.left:
-                    slot = task.slot
-                    if slot is not None:
-                        slot.forget(task)
-                        ended[slot] = ended.get(slot, 0) + 1
-                    if kind != Kind.FAILURE or not task.options.retries:
+                if task.next >= task.count and (slot := task.slot) is not None:
+                    slot.forget(task)
+                    ended[slot] = ended.get(slot, 0) + 1
+                if kind != Kind.FAILURE or not task.options.retries:
+                    task.left -= count
+                    if not task.left:
                         del tasks[number]
             late = self._free(ended)
         for task, kind, item, count, message in heard:
             self._tell(task, kind, item, count, message)
-            if not task.left and task.id not in tasks:
+            if task.id not in tasks:
                 task.release()
         engine.tell_late(late)
         runtime.hit("pool.parent.after_settle")
@@ -151,11 +150,9 @@ class Collector:
         """What comes of a task that was cancelled."""
         for slot in self._engine.slots:
             task = slot.sent.get(number)
-            if task is not None:
-                task.left -= count or task.count - item
-                if task.left <= 0:
-                    slot.forget(task)
-                    ended[slot] = ended.get(slot, 0) + 1
+            if task is not None and item + (count or task.count) >= task.count:
+                slot.forget(task)
+                ended[slot] = ended.get(slot, 0) + 1
 
     def _free(self, ended: dict[Slot, int]) -> list[tuple[Task, BaseException]]:
         if not ended:
@@ -190,28 +187,26 @@ class Collector:
     def _fail_or_repeat(self, task: Task, item: int, error: BaseException) -> None:
         """An item failed that is in no worker's hands: run it again, or tell."""
         engine, options = self._engine, task.options
+        single: Task | None = None
+        if task.attempts <= options.retries and isinstance(error, options.retry_on):
+            try:
+                single = task if task.count == 1 else task.part(item, item + 1)
+            except Exception as why:
+                error = why
         with self._lock:
-            if not task.left and task.id not in engine.tasks:
+            if task.id not in engine.tasks:
                 return  # cancelled meanwhile
-        if task.attempts > options.retries or not isinstance(error, options.retry_on):
-            with self._lock:
+            if single is not task:
+                task.left -= 1
                 if not task.left:
-                    engine.tasks.pop(task.id, None)
-            engine.fail(task, (item,), error)
-            return
-        try:
-            single = task if task.count == 1 else task.part(item, item + 1)
-        except Exception as why:
-            engine.fail(task, (item,), why)
-            return
-        delay_s = options.backoff * 2 ** (task.attempts - 1)
-        single.attempts = task.attempts + 1
-        single.left, single.next = 1, 0
-        with self._lock:
-            if not task.left and single is not task:
-                engine.tasks.pop(task.id, None)
-            engine.tasks[single.id] = single
-            engine.watch.later(single, delay_s)
+                    del engine.tasks[task.id]
+            if single is not None:
+                single.next = 0
+                single.attempts = task.attempts + 1
+                engine.tasks[single.id] = single
+                engine.watch.later(single, options.backoff * 2 ** (single.attempts - 2))
+                return
+        engine.fail(task, (item,), error)
 
     # ---- deaths ----
 
@@ -262,18 +257,11 @@ class Collector:
             peak = slot.peak_bytes
             error = verdicts.worker_died(task, process, _call_of(task, item), peak, poison=poison)
         first = task.next
-        if task.count == 1:
-            task.left, task.next = 0, 0
-            self._fail_or_repeat(task, item, error)
-            if task.id not in engine.tasks:
-                task.release()
-            return
-        with self._lock:
-            task.left = 0
         self._fail_or_repeat(task, item, error)
-        with self._lock:
-            engine.tasks.pop(task.id, None)
-        engine.again(self._parts(task, (first, item), (item + 1, task.count)))
+        if task.count > 1:
+            engine.again(self._parts(task, (first, item), (item + 1, task.count)))
+        elif task.id not in engine.tasks:
+            task.release()
 
     def _parts(self, task: Task, *ranges: tuple[int, int]) -> list[Task]:
         parts = []

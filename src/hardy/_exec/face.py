@@ -62,7 +62,7 @@ class Face:
         try:
             future._task = task.call(future, function, args, kwargs, self._options)
         except Exception as error:
-            future.set_exception(error)
+            future.fail(0, error)
             return future
         engine.submit(future._task)
         return future

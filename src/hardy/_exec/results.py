@@ -33,7 +33,7 @@ class ApplyResult:
 
     def __init__(self, engine: Engine, callback: Callback | None, error_callback: Callback | None) -> None:
         self._engine = engine
-        self._event = threading.Event()
+        self._ended = False
         self._success = True
         self._value: Any = None
         self._callback = callback
@@ -42,7 +42,7 @@ class ApplyResult:
 
     def ready(self) -> bool:
         """Whether it has ended."""
-        return self._event.is_set()
+        return self._ended
 
     def successful(self) -> bool:
         """Whether it ended without an error.
@@ -56,7 +56,14 @@ class ApplyResult:
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait for its end, for so many seconds at most."""
-        self._event.wait(timeout)
+        self._await_end(timeout)
+
+    def _await_end(self, timeout: float | None) -> bool:
+        # The event is made by who first waits, and is looked for after the end was noted: one sees the other.
+        if self._ended:
+            return True
+        event = self.__dict__.setdefault("_event", threading.Event())
+        return self._ended or bool(event.wait(timeout))
 
     def get(self, timeout: float | None = None) -> Any:
         """What the call returned; waits for it.
@@ -67,7 +74,7 @@ class ApplyResult:
             CancelledError: it was cancelled.
             Exception: what it raised.
         """
-        if not self._event.wait(timeout):
+        if not self._await_end(timeout):
             raise PoolTimeoutError
         if self._success:
             return self._value
@@ -122,7 +129,10 @@ class ApplyResult:
             if callback is not None:
                 callback(value)
         finally:
-            self._event.set()
+            self._ended = True
+            event = self.__dict__.get("_event")
+            if event is not None:
+                event.set()
 
 
 AsyncResult = ApplyResult
