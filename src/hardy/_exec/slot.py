@@ -48,14 +48,13 @@ class Slot:
         sent: the tasks that it was given and that have not ended, in the order of the ring.
         nbytes: their size.
         doom: why it is being killed, or None.
-        failed_starts: how many workers in a row died here before they were ready.
+        peak_bytes: the most memory that its worker was seen to have.
     """
 
     __slots__ = (
         "depth",
         "desk",
         "doom",
-        "failed_starts",
         "heard_s",
         "index",
         "is_starting",
@@ -76,7 +75,6 @@ class Slot:
         self.nbytes = 0
         self.depth = _FIRST_DEPTH
         self.doom: Doom | None = None
-        self.failed_starts = 0
         self.heard_s = 0.0
         self.peak_bytes = 0
 
