@@ -242,6 +242,10 @@ class Collector:
         for task in is_known:
             begun = running is not None and running[0] == task.id
             self._lose(slot, process, task, running[1] if begun and running is not None else None, doom)
+        with self._lock:
+            # What lies in its ring need not wait for the next worker there, if another has nothing to do.
+            late = engine.share_out()
+        engine.tell_late(late)
         self._restart(slot, process, ready)
 
     def _lose(self, slot: Slot, process: Any, task: Task, item: int | None, doom: Doom | None) -> None:

@@ -234,7 +234,7 @@ class Pool(Face, multiprocessing.pool.Pool):
                 chunksize = 1
         chunksize = max(chunksize, 1)
         bar = bar_for(progress, func, content)
-        result = MapResult(self._engine, len(content), callback, error_callback, bar)
+        result = MapResult(self._engine, len(content), chunksize, callback, error_callback, bar)
         for base in range(0, len(content), chunksize):
             chunk = content[base : base + chunksize]
             try:

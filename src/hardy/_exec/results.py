@@ -160,6 +160,7 @@ class MapResult(ApplyResult):
         self,
         engine: Engine,
         length: int,
+        chunksize: int,
         callback: Callback | None,
         error_callback: Callback | None,
         bar: Bar | None = None,
@@ -167,11 +168,17 @@ class MapResult(ApplyResult):
         super().__init__(engine, callback, error_callback)
         self._value = [None] * length
         self._left = length
+        self._chunksize = chunksize
         self._guard = threading.Lock()
         self._bar = bar
         self._error: BaseException | None = None
         if not length:
             self._end(True, self._value)
+
+    @property
+    def _number_left(self) -> int:
+        """How many chunks have not ended; programs show their progress by it."""
+        return -(-self._left // self._chunksize)
 
     def give(self, index: int, value: Any) -> None:
         """One item has returned."""
