@@ -231,8 +231,7 @@ def test_asyncio_awaits_tasks(make: Any, tmp_path: Path) -> None:
             assert [await endless.__anext__() for _ in range(30)]
             await endless.aclose()
             task = asyncio.create_task(pool.run(start_and_wait, str(tmp_path / "pid")))
-            while not (tmp_path / "pid").exists():
-                await asyncio.sleep(0)
+            assert await asyncio.to_thread(wait_until, (tmp_path / "pid").exists, GIVE_UP_S)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
