@@ -17,7 +17,7 @@ from hardy._exec.engine import Engine, State
 from hardy._exec.face import Face
 from hardy._exec.future import TaskFuture
 from hardy._exec.pool import own_context
-from hardy._exec.stream import Stream, look_ahead
+from hardy._exec.stream import Failed, Stream, look_ahead
 from hardy._stdlib.at_exit import before_threads_are_joined, was_interrupted
 from hardy._stdlib.default import current_context
 from hardy._stdlib.executor import ExecutorTraceback
@@ -160,12 +160,15 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
             engine.refuse()
         options = self._options
 
-        def make(stream: Stream, base: int, content: list[Any]) -> task.Task:
-            return task.items(stream, base, fn, content, True, options)
+        starred = len(iterables) != 1
 
+        def make(stream: Stream, base: int, content: list[Any]) -> task.Task:
+            return task.items(stream, base, fn, content, starred, options)
+
+        inputs = zip(*iterables, strict=False) if starred else iter(iterables[0])
         sized: list[Any] = [each for each in iterables if hasattr(each, "__len__")]
         bar = bar_for(progress, fn, min(sized, key=len) if len(sized) == len(iterables) and sized else None)
-        return _MapIterator(Stream(engine, make, zip(*iterables, strict=False), chunksize, True, ahead, bar), until)
+        return _MapIterator(Stream(engine, make, inputs, chunksize, True, ahead, bar), until)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Take no more tasks; the workers end when all are done.
@@ -227,27 +230,34 @@ class _MapIterator(Iterator[Any]):
     def __init__(self, stream: Stream, until: float | None) -> None:
         self._stream: Stream | None = stream
         self._until = until
+        # Of the results that came together, those that are still to be given, the last one first.
+        self._run: list[Any] = []
 
     def __next__(self) -> Any:
+        if self._run:
+            return self._run.pop()
         if self._stream is None:
             raise StopIteration
         try:
             left = None if self._until is None else self._until - time.monotonic()
-            success, value = self._stream.take(left)
+            run = self._stream.take(left)
         except BaseException:
             self.close()
             raise
-        if success:
-            return value
+        if not isinstance(run, Failed):
+            self._run = run[::-1]
+            del run
+            return self._run.pop()
         self.close()
         try:
-            raise value
+            raise run.error
         finally:
-            value = None  # a cycle of the error and this frame would keep what the frame has
+            del run  # a cycle of the error and this frame would keep what the frame has
 
     def close(self) -> None:
         """No more results are wanted: what has not ended is cancelled."""
         stream, self._stream = self._stream, None
+        self._run = []
         if stream is not None:
             stream.drop()
 

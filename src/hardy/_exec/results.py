@@ -9,6 +9,7 @@ from multiprocessing.context import TimeoutError as PoolTimeoutError
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from hardy._exec.stream import Failed
 from hardy.errors import ProcessExited
 
 if TYPE_CHECKING:
@@ -229,6 +230,8 @@ class IMapIterator:
 
     def __init__(self, stream: Stream) -> None:
         self._stream: Stream | None = stream
+        # Of the results that came together, those that are still to be given, the last one first.
+        self._run: list[Any] = []
 
     def __iter__(self) -> IMapIterator:
         return self
@@ -247,22 +250,26 @@ class IMapIterator:
             TimeoutError: it was not ready in time (`multiprocessing.TimeoutError`).
             Exception: what the item raised. The next one can be asked for all the same.
         """
+        if self._run:
+            return self._run.pop()
         if self._stream is None:
             raise StopIteration
         try:
-            success, value = self._stream.take(timeout)
+            run = self._stream.take(timeout)
         except StopIteration:
             self._stream = None
             raise
         except TimeoutError:
             raise PoolTimeoutError from None
-        if success:
-            return value
-        raise _not_an_exit(value)
+        if isinstance(run, Failed):
+            raise _not_an_exit(run.error)
+        self._run = run[::-1]
+        return self._run.pop()
 
     def close(self) -> None:
         """No more results are wanted: what has not ended is cancelled."""
         stream, self._stream = self._stream, None
+        self._run = []
         if stream is not None:
             stream.drop()
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hardy._exec.engine import Engine
     from hardy._exec.task import Task
 
-__all__ = ["Stream", "look_ahead"]
+__all__ = ["Failed", "Stream", "look_ahead"]
 
 # Items that are in work or wait to be taken, for each worker; enough for short ones.
 _AHEAD = 16
@@ -45,8 +45,21 @@ def look_ahead(inputs: Iterable[Any], workers: int, chunksize: int, buffersize: 
     return max(_LEAST_AHEAD, _AHEAD * workers) * chunksize
 
 
+class Failed:
+    """The place of an item that raised.
+
+    Attributes:
+        error: what it raised.
+    """
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
 class Stream:
-    """A sink whose results are taken one by one.
+    """A sink whose results are taken run by run: lists of values that came together, or a failure.
 
     Args:
         engine: what runs the tasks.
@@ -80,8 +93,8 @@ class Stream:
         self._change = threading.Condition(self._lock)
         self._pulling = threading.Lock()
         # By index when they must be put into order.
-        self._unordered: dict[int, tuple[bool, Any]] = {}
-        self._ready: collections.deque[tuple[bool, Any]] = collections.deque()
+        self._unordered: dict[int, list[Any] | Failed] = {}
+        self._ready: collections.deque[list[Any] | Failed] = collections.deque()
         self._following = 0
         self._issued = 0
         self._given = 0
@@ -94,34 +107,31 @@ class Stream:
 
     def give(self, index: int, value: Any) -> None:
         """One item has ended."""
-        self._add(index, [(True, value)])
+        self._add(index, [value], 1)
 
     def give_many(self, index: int, values: list[Any]) -> None:
         """Items have ended."""
-        self._add(index, [(True, value) for value in values])
+        self._add(index, values, len(values))
 
     def fail(self, index: int, error: BaseException) -> None:
         """One item has failed."""
-        self._add(index, [(False, error)])
+        self._add(index, Failed(error), 1)
 
-    def _add(self, index: int, results: list[tuple[bool, Any]]) -> None:
+    def _add(self, index: int, run: list[Any] | Failed, count: int) -> None:
         with self._change:
             if self._dropped:
                 return
             if not self._ordered:
-                self._ready.extend(results)
-            elif index == self._following and not self._unordered:
-                self._ready.extend(results)
-                self._following += len(results)
+                self._ready.append(run)
             else:
-                self._unordered.update(enumerate(results, index))
-                while self._following in self._unordered:
-                    self._ready.append(self._unordered.pop(self._following))
-                    self._following += 1
+                self._unordered[index] = run
+                while (following := self._unordered.pop(self._following, None)) is not None:
+                    self._ready.append(following)
+                    self._following += 1 if isinstance(following, Failed) else len(following)
             self._change.notify_all()
         if self._bar is not None:
-            self._bar.advance(len(results))
-            self._ended += len(results)
+            self._bar.advance(count)
+            self._ended += count
             self._close_bar_at_end()
 
     def _close_bar_at_end(self) -> None:
@@ -130,8 +140,8 @@ class Stream:
 
     # ---- what the consumer takes ----
 
-    def take(self, timeout: float | None) -> tuple[bool, Any]:
-        """Whether the next item returned, and what it returned or raised.
+    def take(self, timeout: float | None) -> list[Any] | Failed:
+        """What the next items returned, or how the next one failed.
 
         Raises:
             StopIteration: there are no more.
@@ -149,7 +159,7 @@ class Stream:
                     raise TimeoutError
                 self._change.wait(left)
             taken = self._ready.popleft()
-            self._given += 1
+            self._given += 1 if isinstance(taken, Failed) else len(taken)
         self._pull()
         return taken
 
