@@ -26,5 +26,8 @@ if importlib.util.find_spec("test.test_concurrent_futures") is not None:
     _parts = [each.name for each in pkgutil.iter_modules(getattr(_futures, "__path__", ()), f"{_futures.__name__}.")]
     for _module in [_futures, *map(importlib.import_module, _parts)]:
         for _name, _kind in vars(_module).items():
-            if _name.lower().startswith(f"processpool{_METHOD}") and _name.endswith("Test"):
+            # The class of fork begins as that of forkserver does.
+            if _name.startswith(f"ProcessPool{_METHOD.capitalize()}") and _name.endswith("Test"):
+                if _METHOD == "fork" and _name.startswith("ProcessPoolForkserver"):
+                    continue
                 globals()[_name] = _kind
