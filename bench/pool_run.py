@@ -210,10 +210,15 @@ def main() -> None:
     """Print the seconds."""
     who, what, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
     if what == "start":
-        began = time.perf_counter()
-        for _ in range(count):
+
+        def once() -> None:
             with SIDES[who]() as side:
                 _check(side.apply(same, 1) == 1)
+
+        once()  # imports the library
+        began = time.perf_counter()
+        for _ in range(count):
+            once()
         print(time.perf_counter() - began)
         return
     with SIDES[who]() as side:
