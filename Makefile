@@ -34,7 +34,7 @@ SOURCES := $(shell find src -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -n
 SOURCES += $(shell find src -type d -not -name '__pycache__' -not -name '*.egg-info')
 STUBS := $(patsubst src/hardy/_core/%.pyi,hardy._core.%,$(wildcard src/hardy/_core/*.pyi))
 
-.PHONY: help demo build bench chaos soak test test-only test-all check conformance crash aimed mutants sanitize coverage clean
+.PHONY: help demo build bench chaos soak test test-only test-all check conformance crash pool-kills aimed mutants sanitize coverage clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,8 +96,11 @@ check: $(INSTALLED_TEST) ## lint, formatting, types, the direction of imports, s
 	try cython-lint src; \
 	exit $$status
 
-conformance: $(INSTALLED_TEST) ## CPython's own tests of multiprocessing, on hardy and on the stdlib (ARGS="--match Queue")
+conformance: $(INSTALLED_TEST) ## CPython's own tests of multiprocessing and executors, on hardy and on the stdlib (ARGS="--match Queue")
 	$(VENV_TEST)/bin/python tools/conformance.py $(ARGS)
+
+pool-kills: $(INSTALLED_TEST) ## 10,000 tasks of a pool while 500 of its workers are killed
+	HARDY_POOL_KILLS=500 $(VENV_TEST)/bin/python -m pytest -q tests/crash/test_pool_crash.py -k all_the_time
 
 coverage: $(INSTALLED_TEST) ## the tests under coverage (children that are killed report nothing)
 	$(VENV_TEST)/bin/coverage erase

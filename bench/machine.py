@@ -10,7 +10,7 @@ from pathlib import Path
 
 __all__ = ["describe_machine"]
 
-_PACKAGES = ("hardy", "faster-fifo", "pyzmq", "numpy")
+_PACKAGES = ("hardy", "faster-fifo", "pyzmq", "numpy", "loky", "pebble", "mpire", "joblib")
 
 
 def _processor() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from bench import crowd, locks, one_way, round_trip, tickets
+from bench import crowd, locks, one_way, pools, round_trip, tickets
 from bench.cells import Cell
 from bench.tables import Rates, aims_table, as_rate, as_time, behind_table, family_table, peers_table, table
 
@@ -51,6 +51,9 @@ _HOW = """\
   spins need not sleep), and each after a pause of 1 ms, which is not counted ("parked"; both sides sleep).
 - Locks: acquire, add 1 to a number in shared memory, release. The number proves the exclusion, and its cost
   (some 50 ns) is in every figure. With two processes, the time is from the first start to the last end.
+- Pools have two workers, forked (loky has a way of its own), in a fresh interpreter; all results are checked. The time
+  is that of one task, or one item. `submit` is that of hardy's executor, beside it the peers' own way to give one task;
+  map uses each pool's own chunks, and an eighth of the items where it has none; four arrays are on their way at a time.
 - Starts run in a fresh, small interpreter, one after the other; the first, which also starts the server of
   forkserver, is not counted. "Touched" has 512 MiB of memory in use in the parent, whose pages a fork must copy the
   table of. `os.fork` is the bare call, with `os._exit` in the child and `os.waitpid`: what a warm start is measured
@@ -74,7 +77,7 @@ def _sections(results: Sequence[tuple[Cell, Rates]]) -> Iterator[str]:
     for family, pairs in families.items():
         yield f"## {family}"
         yield family_table(pairs, shows.get(family, as_time))
-        if family in (one_way.FAMILY, crowd.FAMILY, round_trip.FAMILY):
+        if family in (one_way.FAMILY, crowd.FAMILY, round_trip.FAMILY, pools.FAMILY):
             yield "Hardy over each of them, paired:"
             yield peers_table(pairs)
         if family == locks.FAMILY:

@@ -24,6 +24,7 @@ from multiprocessing import (
     reducer,
 )
 
+from hardy._exec.inside import progress, worker_state
 from hardy._version import __version__
 from hardy.context import AuthenticationError, BufferTooShort, Process, ProcessError, TimeoutError, get_default_context
 from hardy.errors import (
@@ -56,6 +57,16 @@ if TYPE_CHECKING:
     from multiprocessing.util import SUBDEBUG, SUBWARNING
 
     from hardy._install import install
+    from hardy.executor import (
+        CannotRebuild,
+        PoisonTask,
+        PoolBroken,
+        ProcessPoolExecutor,
+        TaskMemoryExceeded,
+        TaskResultNotPicklable,
+        TaskTimeout,
+        WorkerDied,
+    )
     from hardy.files import AtomicFile, locked_json
     from hardy.pipeline import Pipeline, current_delivery
     from hardy.queues import DeadLetter, Empty, Full, JoinableQueue, Lease, Queue, SimpleQueue, TaskQueue
@@ -78,6 +89,16 @@ if TYPE_CHECKING:
 _LATE = {
     "multiprocessing.util": ("SUBDEBUG", "SUBWARNING"),
     "hardy._install": ("install",),
+    "hardy.executor": (
+        "CannotRebuild",
+        "PoisonTask",
+        "PoolBroken",
+        "ProcessPoolExecutor",
+        "TaskMemoryExceeded",
+        "TaskResultNotPicklable",
+        "TaskTimeout",
+        "WorkerDied",
+    ),
     "hardy.files": ("AtomicFile", "locked_json"),
     "hardy.pipeline": ("Pipeline", "current_delivery"),
     "hardy.queues": ("DeadLetter", "Empty", "Full", "JoinableQueue", "Lease", "Queue", "SimpleQueue", "TaskQueue"),
@@ -125,6 +146,7 @@ __all__ = [
     "BrokenBarrierError",
     "BufferTooShort",
     "CannotPickle",
+    "CannotRebuild",
     "CannotUnpickle",
     "ChildError",
     "ChildSpec",
@@ -150,11 +172,14 @@ __all__ = [
     "Pipe",
     "Pipeline",
     "PipelineFailed",
+    "PoisonTask",
     "Pool",
+    "PoolBroken",
     "Process",
     "ProcessDied",
     "ProcessError",
     "ProcessExited",
+    "ProcessPoolExecutor",
     "Queue",
     "QueueCorrupt",
     "RLock",
@@ -170,10 +195,14 @@ __all__ = [
     "StartFailed",
     "Supervisor",
     "SupervisorEvent",
+    "TaskMemoryExceeded",
     "TaskQueue",
+    "TaskResultNotPicklable",
+    "TaskTimeout",
     "TasksLost",
     "TimeoutError",
     "Value",
+    "WorkerDied",
     "__version__",
     "active_children",
     "allow_connection_pickling",
@@ -189,10 +218,12 @@ __all__ = [
     "locked_json",
     "log_to_stderr",
     "parent_process",
+    "progress",
     "reducer",
     "set_executable",
     "set_forkserver_preload",
     "set_start_method",
+    "worker_state",
 ]
 
 

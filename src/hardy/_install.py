@@ -38,13 +38,17 @@ def install() -> None:
 
     Fork/spawn: a child of any start method has it installed before it imports the program's modules.
     """
-    from hardy._stdlib import managers, pool, replace
+    from hardy._exec.executor import ProcessPoolExecutor
+    from hardy._exec.pool import Pool
+    from hardy._stdlib import managers, replace
+    from hardy._stdlib.executor import replace_executor
 
     default = get_default_context()
     methods = ("fork", "spawn", "forkserver")
     replace.replace_default_context(default, {method: default.get_context(method) for method in methods})
     replace.replace_names("multiprocessing.context", {kind.__name__: kind for kind in _CONTEXT})
     replace.replace_names("multiprocessing.synchronize", {name: getattr(synchronize, name) for name in _SYNCHRONIZE})
-    replace.replace_names("multiprocessing.pool", {"Pool": pool.Pool})
+    replace.replace_names("multiprocessing.pool", {"Pool": Pool})
     replace.replace_names("multiprocessing.managers", {"SyncManager": managers.SyncManager})
+    replace_executor(ProcessPoolExecutor)
     tell_children("hardy_install", install)

@@ -26,12 +26,12 @@ from hardy._stdlib.main_module import is_bootstrapping
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from hardy._exec.pool import Pool
     from hardy._ipc.queues import JoinableQueue, Queue, SimpleQueue
     from hardy._ipc.tasks import TaskQueue
     from hardy._proc.popen import Popen
     from hardy._proc.popen_fresh import Call
     from hardy._stdlib.managers import SyncManager
-    from hardy._stdlib.pool import Pool
     from hardy._sync.barrier import Barrier
     from hardy._sync.condition import Condition
     from hardy._sync.event import Event
@@ -224,8 +224,8 @@ class BaseContext(stdlib_context.BaseContext):
         initargs: Iterable[Any] = (),
         maxtasksperchild: int | None = None,
     ) -> Pool:
-        """The stdlib's pool, on hardy's processes and locks."""
-        from hardy._stdlib.pool import Pool
+        """A pool of workers; the arguments are those of `hardy.pool.Pool`."""
+        from hardy._exec.pool import Pool
 
         return Pool(processes, initializer, initargs, maxtasksperchild, context=self.get_context())
 

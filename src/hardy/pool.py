@@ -1,16 +1,9 @@
-"""Pools of workers: the stdlib's, the workers being hardy's processes."""
+"""Pools of workers: hardy's own `Pool`; `ThreadPool` is the stdlib's."""
 
-from multiprocessing.pool import (  # type: ignore[attr-defined] # typeshed lacks some
-    ApplyResult,
-    AsyncResult,
-    IMapIterator,
-    IMapUnorderedIterator,
-    MapResult,
-    MaybeEncodingError,
-    ThreadPool,
-)
+from multiprocessing.pool import MaybeEncodingError, ThreadPool  # type: ignore[attr-defined] # typeshed lacks it
 
-from hardy._stdlib.pool import Pool
+from hardy._exec.pool import Pool
+from hardy._exec.results import ApplyResult, AsyncResult, IMapIterator, IMapUnorderedIterator, MapResult
 
 __all__ = [
     "ApplyResult",

@@ -59,7 +59,7 @@ class Journal(unittest.TestResult):
 
 def name_of(test: Any) -> str:
     """CLASS.TEST, or what unittest calls the set-up of a class."""
-    return test.id().removeprefix("cpython_suite.").replace(" ", "_")
+    return ".".join(test.id().replace(" ", "_").split(".")[-2:])
 
 
 def wanted(suite: unittest.TestSuite, pattern: str, done: set[str]) -> Iterator[unittest.TestCase]:

@@ -7,7 +7,16 @@ _CLOSED_IS_CLOSED = (
     "OSError, as a thread was started or not."
 )
 
+_ONE_TASK = "It demands that the death of one worker break the executor; here it costs the task that the worker ran."
+
+_ONE_THREAD = "It has the start of a second thread fail, that of a queue; hardy's executor has one thread only."
+_METHODS = ("Fork", "Spawn", "Forkserver")
+
 DIFFERENCES = {
+    **{
+        f"ProcessPool{method}ProcessPoolExecutorTest.test_python_finalization_error": _ONE_THREAD for method in _METHODS
+    },
+    **{f"ProcessPool{method}ProcessPoolExecutorTest.test_killed_child": _ONE_TASK for method in _METHODS},
     "TestResourceTracker.test_resource_tracker_sigkill": (
         "It kills the tracker of semaphores and expects a warning of the next one; hardy's need none."
     ),

@@ -16,23 +16,30 @@ PAGES = [
     "examples/README.md",
     "docs/en/differences.md",
     "docs/en/errors.md",
+    "docs/en/pools.md",
     "docs/en/design/0000-architecture.md",
+    "docs/en/design/0004-pools.md",
 ]
-BLOCKS = code_blocks((ROOT / "README.md").read_text())
+WITH_CODE = ["README.md", "docs/en/pools.md"]
+BLOCKS = {
+    f"{page}-{number}": block
+    for page in WITH_CODE
+    for number, block in enumerate(code_blocks((ROOT / page).read_text()))
+}
 
 
-@pytest.mark.parametrize(("code", "text"), BLOCKS, ids=range(len(BLOCKS)))
-def test_readme_code_prints_what_stands_below_it(code: str, text: str) -> None:
-    """Each Python block of the README runs as it stands, as a program of its own."""
+@pytest.mark.parametrize(("code", "text"), BLOCKS.values(), ids=BLOCKS)
+def test_code_of_a_page_prints_what_stands_below_it(code: str, text: str) -> None:
+    """Each Python block runs as it stands, as a program of its own."""
     done = run_script(code)
 
     assert done.returncode == 0, done.stderr
     assert without_numbers_of_the_day(done.stdout) == without_numbers_of_the_day(text), done.stderr
 
 
-def test_readme_has_code() -> None:
+def test_pages_have_code() -> None:
     """The test above tests something."""
-    assert BLOCKS
+    assert {name.rpartition("-")[0] for name in BLOCKS} == set(WITH_CODE)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -6,7 +6,6 @@ from multiprocessing import managers as _managers
 from typing import Any
 
 from hardy._stdlib.default import current_context
-from hardy._stdlib.pool import Pool
 
 __all__ = ["BaseManager", "SharedMemoryManager", "SyncManager"]
 
@@ -37,8 +36,11 @@ class SyncManager(BaseManager, _managers.SyncManager):
     """The stdlib's manager of dicts, lists, locks and queues; see `BaseManager`."""
 
 
-# The stdlib's own pool finds no pipes in the queues of a hardy context.
-SyncManager.register("Pool", Pool, _managers.PoolProxy)  # type: ignore[attr-defined]
+def _pool(*args: Any, **kwds: Any) -> Any:
+    return current_context().Pool(*args, **kwds)
+
+
+SyncManager.register("Pool", _pool, _managers.PoolProxy)  # type: ignore[attr-defined]
 
 
 class SharedMemoryManager(BaseManager, _managers.SharedMemoryManager):

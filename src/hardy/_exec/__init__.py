@@ -1,0 +1,1 @@
+"""Pools of workers: one engine, and what its faces share."""

@@ -1,0 +1,116 @@
+"""The future of one task: a `concurrent.futures.Future` that can also end what runs.
+
+Its lock and lists are made when somebody first asks for them: that costs half of what a short task costs here, and most
+futures have ended by then. Whoever waits makes the lock first, and then looks whether the task has ended; the collector
+says that it has ended first, and then looks whether there is a lock. So one of them sees the other.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hardy._exec.engine import Engine
+    from hardy._exec.task import Task
+
+__all__ = ["TaskFuture"]
+
+
+_PENDING, _FINISHED = "PENDING", "FINISHED"
+
+
+class _WhenAsked:
+    """An attribute that is made when it is first asked for; of two threads that ask, both get the same."""
+
+    def __init__(self, name: str, make: Callable[[], Any]) -> None:
+        self._name = name
+        self._make = make
+
+    def __get__(self, future: Any, kind: type) -> Any:
+        return future.__dict__.setdefault(self._name, self._make())
+
+
+class TaskFuture(concurrent.futures.Future[Any]):
+    """What `submit` gives.
+
+    Differs from the stdlib: `cancel` also ends a task that runs, by killing its worker, which is replaced;
+    `running` is true only while the function itself runs; `progress`.
+    """
+
+    _engine: Engine
+    _task: Task
+    _state: str
+    _result: Any = None
+    _exception: BaseException | None = None
+    _condition: Any = _WhenAsked("_condition", threading.Condition)
+    _waiters: Any = _WhenAsked("_waiters", list)
+    _done_callbacks: Any = _WhenAsked("_done_callbacks", list)
+
+    def __init__(self) -> None:
+        self._state = _PENDING
+
+    def give(self, index: int, value: Any) -> None:
+        """The task has ended."""
+        self._result = value
+        self._state = _FINISHED
+        if "_condition" in self.__dict__:
+            self._tell()
+
+    def give_many(self, index: int, values: list[Any]) -> None:
+        """The task has ended; not used for one call."""
+        self.give(index, values)
+
+    def fail(self, index: int, error: BaseException) -> None:
+        """The task has failed."""
+        self._exception = error
+        self._state = _FINISHED
+        if "_condition" in self.__dict__:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Those who have asked: that it has ended."""
+        with self._condition:
+            for waiter in self._waiters:
+                if self._exception is None:
+                    waiter.add_result(self)
+                else:
+                    waiter.add_exception(self)
+            self._condition.notify_all()
+        self._invoke_callbacks()  # type: ignore[attr-defined] # of the stdlib's future
+
+    def cancel(self) -> bool:
+        """Have the task not run, or end it while it runs.
+
+        Returns:
+            Whether it was cancelled; False: it has ended already.
+        """
+        if self.done():
+            return self.cancelled()
+        if not self._engine.cancel(self._task):
+            return self.cancelled()
+        return self.note_cancelled()
+
+    def note_cancelled(self) -> bool:
+        """The engine has given the task up: tell those who wait."""
+        super().cancel()
+        return not self.set_running_or_notify_cancel()
+
+    def running(self) -> bool:
+        """Whether a worker runs it at this instant."""
+        return not self.done() and self._in_hand()
+
+    def _in_hand(self) -> bool:
+        slot = self._task.slot
+        running = slot.desk.running() if slot is not None else None
+        return running is not None and running[0] == self._task.id
+
+    def progress(self) -> tuple[int, int] | None:
+        """What the task said last by `hardy.progress(done, total)`; None when it has not, or does not run."""
+        slot = self._task.slot
+        if slot is None or not self._in_hand():
+            return None
+        done, total = slot.desk.progress()
+        return (done, total) if done or total else None

@@ -1,0 +1,196 @@
+"""What goes between a pool and its workers: messages on two kinds of ring.
+
+A message is a pickle with a trailer of a fixed form (the pickle machine stops before it, so neither side has to
+cut). Its bytes are made before it is put and opened after it is taken, so that neither an object that cannot
+travel nor one that cannot be rebuilt ever reaches the ring's own code: it concerns its task alone.
+
+    task ring, one a worker:    parent -> worker    (function, arguments, named arguments) | (function, items)
+    result ring, one a pool:    workers -> parent   a value | a list of values | a failure
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from typing import Any
+
+from hardy._core.memory import Segment
+from hardy._ipc.pickling import _explain
+from hardy._ipc.queues import Queue
+from hardy._stdlib.reducers import LiveDispatchTable
+from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
+from hardy.errors import CannotPickle
+
+__all__ = ["RESULT", "TASK", "Kind", "Message", "MessageRing", "open_message", "pack"]
+
+# id, kind
+TASK = struct.Struct("<QB")
+# id, first item, count of items, kind
+RESULT = struct.Struct("<QIIB")
+
+# Buffers from this size on go beside the pickle, copied once instead of twice.
+_OUT_OF_BAND_BYTES = 16384
+_MOST_BUFFERS = 64
+
+
+class Kind:
+    """What a message holds."""
+
+    CALL = 0
+    ITEMS = 1
+    STARRED_ITEMS = 2
+    STOP = 3
+    # Items whose begin is noted one by one.
+    TIMED = 4
+
+    VALUE = 10
+    VALUES = 11
+    FAILURE = 12
+    BROKEN = 13
+
+
+class Message:
+    """A message with large buffers, which go beside the pickle.
+
+    Attributes:
+        data: the pickle with its trailer.
+        buffers: what belongs to it.
+    """
+
+    __slots__ = ("buffers", "data")
+
+    def __init__(self, data: Any, buffers: list[Any]) -> None:
+        self.data = data
+        self.buffers = buffers
+
+    @property
+    def nbytes(self) -> int:
+        return len(self.data) + sum(memoryview(buffer).nbytes for buffer in self.buffers)
+
+
+class _Session:
+    """A pickler that is used again, by one call at a time; see `hardy._ipc.pickling`."""
+
+    __slots__ = ("buffers", "pickler", "write", "written")
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.write = self.written.append
+        self.buffers: list[memoryview] = []
+        self.pickler = _Pickler(self, 5, buffer_callback=self.take)
+
+    def take(self, buffer: pickle.PickleBuffer) -> bool:
+        """Whether a buffer stays in the pickle."""
+        if len(self.buffers) == _MOST_BUFFERS:
+            return True
+        try:
+            raw = buffer.raw()
+        except BufferError:
+            return True
+        if raw.nbytes < _OUT_OF_BAND_BYTES:
+            return True
+        self.buffers.append(raw)
+        return False
+
+
+class _Pickler(pickle.Pickler):
+    dispatch_table = LiveDispatchTable()
+
+
+_idle: list[_Session] = []
+_REFUSALS = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
+
+
+def pack(obj: Any, trailer: bytes, *, by_value: bool = False) -> Any:
+    """The message that holds an object: its bytes, or a `Message` when it has large buffers.
+
+    Args:
+        obj: the object.
+        trailer: what is put behind its pickle.
+        by_value: whether functions and classes that have no importable name travel too, with cloudpickle.
+
+    Raises:
+        CannotPickle: with the path to the culprit.
+        BaseException: what a `__reduce__` raised that is no Exception.
+    """
+    try:
+        session = _idle.pop()
+    except IndexError:
+        session = _Session()
+    written = session.written
+    try:
+        session.pickler.dump(obj)
+    except Exception as error:
+        if not isinstance(error, _REFUSALS):
+            raise  # by the user's own __reduce__
+        if by_value:
+            return _pack_by_value(obj, trailer, error)
+        raise _explain(obj, error) from error
+    written.append(trailer)
+    data = b"".join(written)
+    written.clear()
+    session.pickler.clear_memo()
+    buffers = session.buffers
+    if buffers:
+        session.buffers = []
+        _idle.append(session)
+        return Message(data, buffers)
+    _idle.append(session)
+    return data
+
+
+def _pack_by_value(obj: Any, trailer: bytes, error: Exception) -> Any:
+    """What pickle refuses (lambdas, closures, classes of a function), by cloudpickle if it is installed."""
+    try:
+        import cloudpickle  # type: ignore[import-untyped, import-not-found, unused-ignore]
+    except ImportError:
+        raise _explain_with_mend(obj, error) from error
+    try:
+        return bytes(cloudpickle.dumps(obj, 5)) + trailer
+    except Exception as why:
+        raise _explain(obj, why) from why
+
+
+def _explain_with_mend(obj: Any, error: Exception) -> CannotPickle:
+    explained = _explain(obj, error)
+    explained.args = (f"{explained.args[0]}. Or install cloudpickle: pip install 'hardy[cloudpickle]'",)
+    return explained
+
+
+def open_message(message: Any) -> Any:
+    """The object in a message that came; raises whatever its rebuilding raises."""
+    if type(message) is Message:
+        return pickle.loads(message.data, buffers=message.buffers)
+    return pickle.loads(message)
+
+
+def _as_it_is(message: Message) -> tuple[bytes, list[Any]]:
+    return message.data, message.buffers
+
+
+def _unopened(data: Any, buffers: Any = ()) -> Any:
+    return Message(data, list(buffers)) if buffers else data
+
+
+class MessageRing(Queue):
+    """A ring of messages, each of them bytes, or a `Message`."""
+
+    @classmethod
+    def create(cls) -> MessageRing:
+        """A new one."""
+        ring = cls.__new__(cls)
+        ring._create((_as_it_is, _unopened), 0, 0, 0, False, None)
+        return ring
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (pack_segment(self.segment),)
+
+
+def _attach(segment: Segment) -> MessageRing:
+    ring = MessageRing.__new__(MessageRing)
+    ring._attach(segment, (_as_it_is, _unopened), None)
+    return ring
+
+
+def _rebuild(packed: PackedSegment) -> MessageRing:
+    return _attach(unpack_segment(packed))

@@ -1,0 +1,261 @@
+"""A worker: takes tasks from its ring, one at a time, and puts what becomes of each into the pool's.
+
+A task's life in the worker, and what its parent finds when the worker is killed there:
+
+    in the ring        nobody's: another worker gets it
+    taken              the desk says TAKEN, or nothing: not begun, another worker gets it
+    begun              the desk says RUNNING: the task that the worker died of
+    result in the ring it has ended, whatever the desk says
+    acknowledged       the desk says IDLE
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import mmap
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+from multiprocessing import reduction
+from typing import Any
+
+from hardy._core import runtime
+from hardy._core.desk import DESK_BYTES, Desk, Doomed, Walk
+from hardy._exec import failure, inside
+from hardy._exec.wire import RESULT, TASK, Kind, MessageRing, open_message, pack
+from hardy._proc.outcome import above_std_streams
+
+__all__ = ["DeskMemory", "Seat", "serve"]
+
+runtime._declare(
+    "pool.worker.before_take",
+    "pool.worker.after_take",
+    "pool.worker.after_begin",
+    "pool.worker.before_result",
+    "pool.worker.after_result",
+    "pool.worker.after_end",
+)
+
+# Results of a run of small items are sent together, this often at most.
+_SEND_EVERY_S = 0.005
+_SHORT_S = 0.0005
+_MOST_ITEMS = 8192
+
+
+class DeskMemory:
+    """The memory of a pool's desks, for it and its workers; a memfd, so that no start method needs a path."""
+
+    def __init__(self, desks: int) -> None:
+        self._open(above_std_streams(os.memfd_create("hardy-desks", os.MFD_CLOEXEC)), desks, fresh=True)
+
+    def _open(self, fd: int, desks: int, fresh: bool = False) -> None:
+        try:
+            if fresh:
+                os.ftruncate(fd, desks * DESK_BYTES)
+            self.pages = mmap.mmap(fd, desks * DESK_BYTES)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
+        self._desks = desks
+
+    def __del__(self) -> None:
+        fd, self._fd = getattr(self, "_fd", -1), -1
+        if fd >= 0:
+            os.close(fd)
+
+    def desk(self, index: int) -> Desk:
+        """One of the desks."""
+        return Desk(self.pages, index)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild_desks, (reduction.DupFd(self._fd), self._desks)
+
+
+def _rebuild_desks(passed: Any, desks: int) -> DeskMemory:
+    memory = DeskMemory.__new__(DeskMemory)
+    fd = int(passed.detach())
+    os.set_inheritable(fd, False)
+    memory._open(fd, desks)
+    return memory
+
+
+class Seat:
+    """What a worker is given."""
+
+    def __init__(self, memory: DeskMemory, index: int, tasks: MessageRing, results: MessageRing) -> None:
+        self.memory = memory
+        self.index = index
+        self.tasks = tasks
+        self.results = results
+
+
+def serve(
+    seat: Seat, initializer: Callable[..., object] | None, initargs: Iterable[Any], max_tasks: int | None
+) -> None:
+    """The life of a worker."""
+    # Ctrl-C reaches every process of the terminal. The parent answers it for all; a handler, and not SIG_IGN,
+    # for programs that a task starts get their default back.
+    signal.signal(signal.SIGINT, _leave_it_to_the_parent)
+    desk = seat.memory.desk(seat.index)
+    inside.sit_down(desk)
+    if initializer is not None:
+        try:
+            initializer(*initargs)
+        except BaseException as error:
+            logging.getLogger("concurrent.futures").critical("Exception in initializer:", exc_info=True)
+            said = failure.raised(error, failure.call_text(initializer, initargs, {}))
+            seat.results.put(pack(tuple(said), RESULT.pack(0, 0, 0, Kind.BROKEN)))
+            return
+    desk.say_ready()
+    while _take_one(seat, desk, max_tasks):
+        pass
+
+
+def _leave_it_to_the_parent(number: int, frame: object) -> None:
+    pass
+
+
+def _take_one(seat: Seat, desk: Desk, max_tasks: int | None) -> bool:
+    """Take a task and deal with it; whether there may be another."""
+    runtime.hit("pool.worker.before_take")
+    message = seat.tasks.get()
+    data = message if type(message) is bytes else message.data
+    task, kind = TASK.unpack_from(data, len(data) - TASK.size)
+    if kind == Kind.STOP:
+        return False
+    desk.take(task)
+    runtime.hit("pool.worker.after_take")
+    while not desk.begin():
+        _wait_while_doomed(desk)
+    runtime.hit("pool.worker.after_begin")
+    if kind == Kind.CALL:
+        out = _call(task, message)
+        runtime.hit("pool.worker.before_result")
+        seat.results.put(out)
+    else:
+        _Run(seat.results, desk, task, kind, message).go()
+    runtime.hit("pool.worker.after_result")
+    ended = desk.end()
+    runtime.hit("pool.worker.after_end")
+    return max_tasks is None or ended < max_tasks
+
+
+def _wait_while_doomed(desk: Desk) -> None:
+    """Until the parent kills this process, or has found that the task that it meant has ended."""
+    while desk.doomed():
+        time.sleep(0.001)
+
+
+def _call(task: int, message: Any) -> Any:
+    function: Any = None
+    try:
+        try:
+            function, args, kwargs = open_message(message)
+        except BaseException as error:
+            return _failed(task, 0, failure.not_rebuilt(error))
+        value = function(*args, **kwargs)
+    except BaseException as error:
+        return _failed(task, 0, failure.raised(error, failure.call_text(function, args, kwargs)))
+    try:
+        return pack(value, RESULT.pack(task, 0, 1, Kind.VALUE))
+    except BaseException as error:
+        return _unsendable(task, 0, value, error, failure.call_text(function, args, kwargs))
+
+
+def _unsendable(task: int, item: int, value: Any, error: BaseException, call: str) -> Any:
+    if not isinstance(error, Exception):
+        return _failed(task, item, failure.raised(error, call))
+    return _failed(task, item, failure.not_picklable(value, error, call))
+
+
+def _failed(task: int, item: int, said: failure.Failure) -> Any:
+    return pack(tuple(said), RESULT.pack(task, item, 1, Kind.FAILURE))
+
+
+class _Run:
+    """A run of items through one function.
+
+    Small items are run many at a time and their results sent together, every few milliseconds; the desk says which
+    one runs. When the worker is killed, only that one is the task it died of. The results since the last sending are
+    lost with it, and those items are run again.
+    """
+
+    def __init__(self, results: MessageRing, desk: Desk, task: int, kind: int, message: Any) -> None:
+        self._put = results.put
+        self._desk = desk
+        self._task = task
+        self._kind = kind
+        self._message = message
+        self._first = 0
+        self._values: list[Any] = []
+        self._starred = bool(kind & ~Kind.TIMED == Kind.STARRED_ITEMS)
+
+    def go(self) -> None:
+        """Run all items, each to its value or failure."""
+        try:
+            function, items = open_message(self._message)
+            count = len(items)
+        except BaseException as error:
+            said = tuple(failure.not_rebuilt(error))
+            self._put(pack(said, RESULT.pack(self._task, 0, 0, Kind.FAILURE)))  # of 0 items: of all
+            return
+        self._message = None
+        self._function = function
+        self._items = items
+        walk = Walk(self._desk, items, bool(self._kind & Kind.TIMED))
+        results = itertools.starmap(function, walk) if self._starred else map(function, walk)
+        size, sent = 1, time.monotonic()
+        while (at := self._first + len(self._values)) < count:
+            walk.stop = min(at + size, count)
+            began = time.monotonic()
+            try:
+                self._values.extend(results)
+                if walk.given > self._first + len(self._values):
+                    # Whoever iterates takes it for the end of the items.
+                    self._fail(StopIteration())
+            except Doomed:
+                _wait_while_doomed(self._desk)
+            except BaseException as error:
+                self._fail(error)
+            now = time.monotonic()
+            if now - began < _SHORT_S:
+                size = min(size * 4, _MOST_ITEMS)
+            elif now - began > _SEND_EVERY_S:
+                size = max(size // 4, 1)
+            if now - sent > _SEND_EVERY_S:
+                self._send()
+                sent = now
+        runtime.hit("pool.worker.before_result")
+        self._send()
+
+    def _call_text(self, item: int) -> str:
+        args = self._items[item]
+        return failure.call_text(self._function, args if self._starred else (args,), {})
+
+    def _fail(self, error: BaseException) -> None:
+        self._send()
+        self._put(_failed(self._task, self._first, failure.raised(error, self._call_text(self._first))))
+        self._first += 1
+
+    def _send(self) -> None:
+        values, first = self._values, self._first
+        if not values:
+            return
+        self._values = []
+        self._first += len(values)
+        try:
+            out = pack(values, RESULT.pack(self._task, first, len(values), Kind.VALUES))
+        except BaseException:
+            for item, value in enumerate(values, first):
+                self._put(self._pack_one(item, value))
+        else:
+            self._put(out)
+
+    def _pack_one(self, item: int, value: Any) -> Any:
+        try:
+            return pack([value], RESULT.pack(self._task, item, 1, Kind.VALUES))
+        except BaseException as error:
+            return _unsendable(self._task, item, value, error, self._call_text(item))

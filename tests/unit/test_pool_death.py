@@ -1,0 +1,161 @@
+"""A worker's death costs its own task, and nobody else's."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.pool_tasks import (
+    always_die,
+    die_at_first,
+    die_at_three,
+    exit_at_once,
+    pid_of_worker,
+    square,
+    start_and_wait,
+)
+from helpers.procs import run_script, wait_dead
+from helpers.waiting import wait_until
+
+import hardy
+
+METHODS = ("fork", "spawn", "forkserver")
+GIVE_UP_S = 30.0
+
+
+@pytest.fixture(params=METHODS)
+def executor(request: pytest.FixtureRequest) -> Iterator[hardy.ProcessPoolExecutor]:
+    """An executor with four workers, of each start method."""
+    with hardy.ProcessPoolExecutor(4, mp_context=hardy.get_context(request.param)) as executor:
+        yield executor
+
+
+def kill_a_busy_worker(path: Path) -> None:
+    assert wait_until(path.exists, GIVE_UP_S)
+    os.kill(int(path.read_text()), signal.SIGKILL)
+
+
+def test_twenty_tasks_end_but_for_one_when_a_busy_worker_is_killed(
+    executor: hardy.ProcessPoolExecutor, tmp_path: Path
+) -> None:
+    """19 results, and one error that names the worker, its pid, the signal and the task."""
+    bad = executor.options(name="resize-7").submit(start_and_wait, str(tmp_path / "pid"))
+    good = [executor.submit(square, n) for n in range(19)]
+
+    kill_a_busy_worker(tmp_path / "pid")
+
+    assert [future.result(GIVE_UP_S) for future in good] == [n * n for n in range(19)]
+    error = bad.exception(GIVE_UP_S)
+    assert isinstance(error, hardy.WorkerDied)
+    assert (error.pid, error.signal, error.task) == (int((tmp_path / "pid").read_text()), signal.SIGKILL, "resize-7")
+    assert "PoolWorker" in error.name
+    assert "start_and_wait('" in str(error)
+
+
+def test_twenty_tasks_end_when_a_busy_worker_is_killed_and_retries_are_asked_for(
+    executor: hardy.ProcessPoolExecutor, tmp_path: Path
+) -> None:
+    """20 of 20."""
+    careful = executor.options(retries=1)
+
+    futures = [careful.submit(die_at_first, str(tmp_path / "bad"))] + [careful.submit(square, n) for n in range(19)]
+
+    assert [future.result(GIVE_UP_S) for future in futures] == [str(tmp_path / "bad"), *(n * n for n in range(19))]
+
+
+def test_nobody_notices_when_an_idle_worker_is_killed(executor: hardy.ProcessPoolExecutor) -> None:
+    """The pool goes on with as many workers as before."""
+    idle = executor.submit(pid_of_worker).result(GIVE_UP_S)
+
+    os.kill(idle, signal.SIGKILL)
+    squares = list(executor.map(square, range(40), timeout=GIVE_UP_S))
+
+    assert squares == [n * n for n in range(40)]
+    assert idle not in {executor.submit(pid_of_worker).result(GIVE_UP_S) for _ in range(8)}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_worker_outlives_its_parent(method: str) -> None:
+    """Killed with busy workers, the parent takes them along."""
+    done = run_script(
+        """
+        import os, signal, sys
+        import hardy
+        from helpers.pool_tasks import pid_of_worker
+
+        if __name__ == "__main__":
+            pool = hardy.get_context(sys.argv[1]).Pool(3)
+            pids = {worker.pid for worker in pool._pool}
+            pool.map_async(signal.sigwait, [[signal.SIGUSR1]] * 6, 1)
+            pool.apply_async(pid_of_worker)
+            print(*pids, flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        """,
+        method,
+    )
+
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert len(pids) == 3
+    assert all(wait_dead(pid, 10.0) for pid in pids)
+
+
+def test_map_gives_all_other_items_when_one_kills_its_worker() -> None:
+    """The others of its chunk are kept, or run; the error is that of the one item."""
+    with hardy.Pool(2) as pool:
+        results: list[Any] = []
+        stream = pool.imap(die_at_three, range(20), 5)
+        for _ in range(20):
+            try:
+                results.append(stream.next(GIVE_UP_S))
+            except hardy.WorkerDied as error:
+                results.append(error.task)
+
+    assert results == [n * n if n != 3 else "die_at_three" for n in range(20)]
+
+
+def test_map_is_whole_when_items_kill_their_workers_and_retries_are_asked_for(tmp_path: Path) -> None:
+    """Each item is repeated by itself."""
+    names = [str(tmp_path / f"item-{n}") for n in range(12)]
+    with hardy.Pool(3) as pool:
+        got = pool.options(retries=1).map_async(die_at_first, names, 4).get(GIVE_UP_S)
+
+    assert got == names
+
+
+def test_task_is_put_away_when_it_kills_every_worker(tmp_path: Path) -> None:
+    """It is run as often as was allowed, and never again; the error says so."""
+    with hardy.Pool(2) as pool:
+        poison = pool.options(retries=2).apply_async(always_die, (str(tmp_path / "poison"),))
+        with pytest.raises(hardy.PoisonTask, match=r"at attempt 3.*not run again") as caught:
+            poison.get(GIVE_UP_S)
+        healthy = pool.map(square, range(10))
+
+    assert caught.value.attempts == 3
+    assert (tmp_path / "poison").stat().st_size == 3
+    assert healthy == [n * n for n in range(10)]
+
+
+def test_error_tells_the_exit_status_when_a_worker_leaves_by_itself() -> None:
+    """`os._exit` is a death, too."""
+    with hardy.Pool(1) as pool, pytest.raises(hardy.WorkerDied, match="exited with status 7") as caught:
+        pool.apply_async(exit_at_once, (7,)).get(GIVE_UP_S)
+
+    assert (caught.value.exitcode, caught.value.signal) == (7, None)
+
+
+def test_every_task_ends_when_workers_are_killed_all_the_time() -> None:
+    """Busy, idle, and starting ones."""
+    with hardy.Pool(3) as pool:
+        result = pool.options(retries=100).map_async(square, range(3000), 7)
+        for _ in range(30):
+            workers = list(pool._pool)
+            if workers:
+                workers[0].kill()
+                workers[0].join(GIVE_UP_S)
+        got = result.get(GIVE_UP_S)
+
+    assert got == [n * n for n in range(3000)]
