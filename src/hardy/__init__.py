@@ -12,6 +12,7 @@ if sys.platform != "linux":
         "Use the standard multiprocessing here; programs run on either, for the names are the same"
     )
 
+from importlib import import_module
 from multiprocessing import (
     active_children,
     allow_connection_pickling,
@@ -23,7 +24,9 @@ from multiprocessing import (
     reducer,
 )
 from multiprocessing.util import SUBDEBUG, SUBWARNING
+from types import ModuleType
 
+from hardy import connection, context, process, queues, reduction, synchronize, util  # noqa: F401 - as multiprocessing has
 from hardy._install import install
 from hardy._version import __version__
 from hardy.context import AuthenticationError, BufferTooShort, Process, ProcessError, TimeoutError, get_default_context
@@ -58,6 +61,9 @@ from hardy.synchronize import (
     RWLock,
     Semaphore,
 )
+
+# Some programs use them without importing them; these are imported then, and not before.
+_LAZY = ("dummy", "forkserver", "managers", "pool", "shared_memory", "sharedctypes", "spawn")
 
 _default = get_default_context()
 Array = _default.Array
@@ -142,3 +148,9 @@ __all__ = [
     "set_forkserver_preload",
     "set_start_method",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _LAZY:
+        return import_module(f"hardy.{name}")
+    raise AttributeError(f"module 'hardy' has no attribute {name!r}")

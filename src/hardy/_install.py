@@ -38,7 +38,7 @@ def install() -> None:
 
     Fork/spawn: a child of any start method has it installed before it imports the program's modules.
     """
-    from hardy._stdlib import managers, pool, replace
+    from hardy._stdlib import managers, pool, replace, shared_memory
 
     default = get_default_context()
     methods = ("fork", "spawn", "forkserver")
@@ -46,5 +46,8 @@ def install() -> None:
     replace.replace_names("multiprocessing.context", {kind.__name__: kind for kind in _CONTEXT})
     replace.replace_names("multiprocessing.synchronize", {name: getattr(synchronize, name) for name in _SYNCHRONIZE})
     replace.replace_names("multiprocessing.pool", {"Pool": pool.Pool})
-    replace.replace_names("multiprocessing.managers", {"SyncManager": managers.SyncManager})
+    # Not `BaseManager`: that module calls its own by this name.
+    kinds = (managers.SharedMemoryManager, managers.SyncManager)
+    replace.replace_names("multiprocessing.managers", {kind.__name__: kind for kind in kinds})
+    replace.replace_names("multiprocessing.shared_memory", {"SharedMemory": shared_memory.SharedMemory})
     tell_children("hardy_install", install)

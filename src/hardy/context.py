@@ -23,6 +23,8 @@ from hardy._proc.popen import Popen
 from hardy._proc.popen_fresh import Call, ForkserverPopen, SpawnPopen
 from hardy._proc.process import BaseProcess
 from hardy._stdlib.default import registered_context, set_current_context
+from hardy._stdlib.fallback import names_of_stdlib
+from hardy._stdlib.forkserver import call_first, set_preload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -58,6 +60,8 @@ __all__ = [
     "set_spawning_popen",
     "tell_children",
 ]
+
+__getattr__ = names_of_stdlib(__name__)
 
 
 class Process(BaseProcess):
@@ -230,6 +234,26 @@ class BaseContext(stdlib_context.BaseContext):
         manager.start()
         return manager
 
+    def set_forkserver_preload(self, module_names: Iterable[str], *, on_error: str = "ignore") -> None:
+        """Have the forkserver import these modules before it forks, so that its children need not.
+
+        It holds for a forkserver that is started later: call it before the first process.
+
+        Args:
+            module_names: the modules.
+            on_error: what becomes of an ImportError there: "ignore", "warn" (an ImportWarning on standard error), or
+                "fail": the forkserver ends with the traceback, and starts raise EOFError. As in Python 3.15.
+
+        Raises:
+            TypeError: the names are not a list of strings.
+            ValueError: there is no such `on_error`.
+        """
+        set_preload(module_names, on_error)
+
+    def get_all_start_methods(self) -> list[str]:
+        """All start methods, Python's default first."""
+        return list(_ALL_METHODS)
+
     def get_context(self, method: str | None = None) -> Any:
         """This context, or the one of another start method; hardy's, not the stdlib's.
 
@@ -307,10 +331,6 @@ class DefaultContext(BaseContext):
             raise RuntimeError("context has already been set")
         self._settled = None if method is None and force else self.get_context(method)
 
-    def get_all_start_methods(self) -> list[str]:
-        """All start methods, Python's default first."""
-        return list(_ALL_METHODS)
-
 
 _concrete_contexts: dict[str, BaseContext] = {
     "fork": ForkContext(),
@@ -330,8 +350,12 @@ def get_default_context() -> DefaultContext:
 
 
 def tell_children(name: str, function: Callable[[], object]) -> None:
-    """Have every child of spawn and forkserver call `function` before it imports the user's modules."""
+    """Have every child of spawn and forkserver call `function` before it imports the user's modules.
+
+    The forkserver itself does, too, if it is started later: what it preloads is what its children get.
+    """
     _told[name] = Call(function)
+    call_first(function.__module__, function.__qualname__)
 
 
 def _follow(method: str) -> None:

@@ -10,6 +10,7 @@ from multiprocessing.pool import (  # type: ignore[attr-defined] # typeshed lack
     ThreadPool,
 )
 
+from hardy._stdlib.fallback import names_of_stdlib
 from hardy._stdlib.pool import Pool
 
 __all__ = [
@@ -22,3 +23,5 @@ __all__ = [
     "Pool",
     "ThreadPool",
 ]
+
+__getattr__ = names_of_stdlib(__name__)
