@@ -59,6 +59,7 @@ __all__ = [
     "get_spawning_popen",
     "set_spawning_popen",
     "tell_children",
+    "tell_children_their_name",
 ]
 
 __getattr__ = names_of_stdlib(__name__)
@@ -338,6 +339,7 @@ _concrete_contexts: dict[str, BaseContext] = {
     "forkserver": ForkServerContext(),
 }
 _told: dict[str, Call] = {}
+_told_their_name: dict[str, tuple[Callable[..., object], Any]] = {}
 # The stdlib's answer, before `install` makes it ours.
 _ALL_METHODS = multiprocessing.get_all_start_methods()
 _default_context = DefaultContext(_concrete_contexts[_ALL_METHODS[0]])
@@ -358,6 +360,11 @@ def tell_children(name: str, function: Callable[[], object]) -> None:
     call_first(function.__module__, function.__qualname__)
 
 
+def tell_children_their_name(key: str, function: Callable[[Any, str], object], argument: Any) -> None:
+    """Have every child of spawn and forkserver call `function(argument, name)` before it imports the user's modules."""
+    _told_their_name[key] = (function, argument)
+
+
 def _follow(method: str) -> None:
     """In a child: its default start method is that of its parent."""
     _default_context._settled = _concrete_contexts[method]
@@ -365,4 +372,5 @@ def _follow(method: str) -> None:
 
 def _first_calls(process_obj: BaseProcess) -> dict[str, Call]:
     method = process_obj._start_method or _default_context.get_start_method()
-    return {"hardy_context": Call(_follow, method), **_told}
+    named = {key: Call(function, of, process_obj.name) for key, (function, of) in _told_their_name.items()}
+    return {"hardy_context": Call(_follow, method), **named, **_told}
