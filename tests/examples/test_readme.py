@@ -11,7 +11,13 @@ from helpers.procs import run_script
 from .shown import code_blocks, without_numbers_of_the_day
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "examples/README.md", "docs/en/differences.md", "docs/en/design/0000-architecture.md"]
+PAGES = [
+    "README.md",
+    "examples/README.md",
+    "docs/en/differences.md",
+    "docs/en/migrate.md",
+    "docs/en/design/0000-architecture.md",
+]
 BLOCKS = code_blocks((ROOT / "README.md").read_text())
 
 
