@@ -70,6 +70,27 @@ def test_lines_of_several_processes_do_not_mix(tmp_path: Path, method: str) -> N
     assert (len(out), len(err), done.returncode) == (3 * LINES + 1, 3 * LINES, 0)
 
 
+def test_lines_keep_their_order_when_a_process_waits_for_another(tmp_path: Path) -> None:
+    """What was written before a start comes before the child's lines, and those before what follows its end."""
+    done = run(
+        tmp_path,
+        """
+import multiprocessing
+
+if __name__ == "__main__":
+    for i in range(40):
+        print("before", i)
+        worker = multiprocessing.Process(target=print, args=("child", i))
+        worker.start()
+        worker.join()
+        print("after", i)
+""",
+    )
+
+    said = [line.partition("] ")[2] for line in done.stdout.splitlines()]
+    assert said == [f"{when} {i}" for i in range(40) for when in ("before", "child", "after")]
+
+
 def test_output_of_c_code_and_of_programs_is_marked(tmp_path: Path) -> None:
     """Whoever writes to descriptors 1 and 2: libc, a shell that is started, a process made by os.fork."""
     done = run(

@@ -18,6 +18,8 @@ __all__ = ["join", "start"]
 _BACKLOG = 1024
 # How long the program waits at its end until what it wrote has been printed.
 _SYNC_S = 5.0
+# How long a process waits for the printer at its start.
+_JOIN_S = 1.0
 _LONGEST_HEAD = 1000
 
 _address: bytes | None = None
@@ -67,6 +69,12 @@ def join(address: bytes, name: str) -> None:
         head = f"{os.getpid()} {' '.join(name.split())}".encode(errors="replace")[:_LONGEST_HEAD]
         with _connect() as printer:
             socket.send_fds(printer, [head], [ends[0], ends[2]])
+            # Until all is printed that was written before us: else our lines could come before those.
+            printer.settimeout(_JOIN_S)
+            try:
+                printer.recv(1)
+            except TimeoutError:
+                pass  # nobody reads what the printer prints; it knows us all the same
         os.dup2(ends[1], 1)
         os.dup2(ends[3], 2)
     except OSError:

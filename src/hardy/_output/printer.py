@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import select
-import selectors
 import signal
 import socket
 import struct
@@ -68,8 +67,8 @@ class Printer:
     def __init__(self, listener: socket.socket, alive: int) -> None:
         self._listener = listener
         listener.setblocking(False)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(listener, selectors.EVENT_READ)
+        self._epoll = select.epoll()
+        self._epoll.register(listener, select.EPOLLIN)
         self._streams: dict[int, Stream] = {}
         self._joining: dict[int, socket.socket] = {}
         self._gone: set[int] = set()
@@ -81,15 +80,16 @@ class Printer:
     def run(self) -> None:
         """Print until the program has ended."""
         while self._streams or self._joining or self._accept():
-            ready = self._selector.select(_PROMPT_S if self._has_beginnings() else None)
+            ready = self._epoll.poll(_PROMPT_S if self._has_beginnings() else None)
             if not ready:
                 self._show_beginnings()
-            for key, _ in ready:
-                if key.fd in self._streams:
-                    self._read(self._streams[key.fd])
-                elif key.fd in self._joining:
-                    self._receive(self._joining[key.fd])
-                else:
+            # Those first who have ended: others may have waited for that before they wrote.
+            for fd, _ in sorted(ready, key=lambda event: not event[1] & select.EPOLLHUP):
+                if fd in self._streams:
+                    self._read(self._streams[fd])
+                elif fd in self._joining:
+                    self._receive(self._joining[fd])
+                elif fd == self._listener.fileno():
                     self._accept()
 
     def _accept(self) -> bool:
@@ -98,17 +98,15 @@ class Printer:
         while True:
             try:
                 peer, _ = self._listener.accept()
-            except BlockingIOError:
-                return any_came
             except OSError:
-                continue  # it has gone, or descriptors are exhausted: then others will end and give theirs back
+                return any_came  # nobody is there; or descriptors are exhausted, and others will give theirs back
             uid = _CREDENTIALS.unpack(peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[1]
             if uid != os.getuid():
                 peer.close()
                 continue
             peer.setblocking(False)
             self._joining[peer.fileno()] = peer
-            self._selector.register(peer, selectors.EVENT_READ)
+            self._epoll.register(peer, select.EPOLLIN)
             any_came = True
 
     def _receive(self, peer: socket.socket) -> None:
@@ -120,37 +118,35 @@ class Printer:
         except OSError:
             head, fds = b"", []
         if head == SYNC:
-            self._print_all(peer)
+            self._read_all()
         if len(fds) == 2:
+            # What its parent wrote before it started this one comes first.
+            self._read_all()
             pid, _, name = head.partition(b" ")
             for out, fd in enumerate(fds, start=1):
                 self._add(Stream(fd, out, b"[" + name + b" " + pid + b"] "))
-        self._selector.unregister(peer)
+        try:
+            peer.send(b"\0")
+        except OSError:
+            pass  # it was killed meanwhile
+        self._epoll.unregister(peer)
         del self._joining[peer.fileno()]
         peer.close()
 
-    def _print_all(self, asker: socket.socket) -> None:
-        self._accept()
-        for peer in list(self._joining.values()):
-            if peer is not asker:
-                self._receive(peer)
+    def _read_all(self) -> None:
         for stream in list(self._streams.values()):
             self._read(stream)
-        try:
-            asker.send(b"\0")
-        except OSError:
-            pass  # it was killed meanwhile
 
     def _add(self, stream: Stream) -> None:
         os.set_blocking(stream.fd, False)
         self._streams[stream.fd] = stream
-        self._selector.register(stream.fd, selectors.EVENT_READ)
+        self._epoll.register(stream.fd, select.EPOLLIN)
         if stream.out in self._gone:
             self._drop(stream)
 
     def _drop(self, stream: Stream) -> None:
         """Whoever writes there is told, as with any pipe that nobody reads."""
-        self._selector.unregister(stream.fd)
+        self._epoll.unregister(stream.fd)
         del self._streams[stream.fd]
         os.close(stream.fd)
 
