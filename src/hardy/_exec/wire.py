@@ -15,9 +15,8 @@ import struct
 from typing import Any
 
 from hardy._core.memory import Segment
-from hardy._ipc.pickling import _explain
+from hardy._ipc.pickling import Session, explain
 from hardy._ipc.queues import Queue
-from hardy._stdlib.reducers import LiveDispatchTable
 from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
 from hardy.errors import CannotPickle
 
@@ -27,10 +26,6 @@ __all__ = ["RESULT", "TASK", "Kind", "Message", "MessageRing", "open_message", "
 TASK = struct.Struct("<QB")
 # id, first item, count of items, kind
 RESULT = struct.Struct("<QIIB")
-
-# Buffers from this size on go beside the pickle, copied once instead of twice.
-_OUT_OF_BAND_BYTES = 16384
-_MOST_BUFFERS = 64
 
 
 class Kind:
@@ -68,36 +63,6 @@ class Message:
         return len(self.data) + sum(memoryview(buffer).nbytes for buffer in self.buffers)
 
 
-class _Session:
-    """A pickler that is used again, by one call at a time; see `hardy._ipc.pickling`."""
-
-    __slots__ = ("buffers", "pickler", "write", "written")
-
-    def __init__(self) -> None:
-        self.written: list[bytes] = []
-        self.write = self.written.append
-        self.buffers: list[memoryview] = []
-        self.pickler = _Pickler(self, 5, buffer_callback=self.take)
-
-    def take(self, buffer: pickle.PickleBuffer) -> bool:
-        """Whether a buffer stays in the pickle."""
-        if len(self.buffers) == _MOST_BUFFERS:
-            return True
-        try:
-            raw = buffer.raw()
-        except BufferError:
-            return True
-        if raw.nbytes < _OUT_OF_BAND_BYTES:
-            return True
-        self.buffers.append(raw)
-        return False
-
-
-class _Pickler(pickle.Pickler):
-    dispatch_table = LiveDispatchTable()
-
-
-_idle: list[_Session] = []
 _REFUSALS = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
 
 
@@ -113,11 +78,7 @@ def pack(obj: Any, trailer: bytes, *, by_value: bool = False) -> Any:
         CannotPickle: with the path to the culprit.
         BaseException: what a `__reduce__` raised that is no Exception.
     """
-    try:
-        session = _idle.pop()
-    except IndexError:
-        session = _Session()
-    written = session.written
+    session = Session.take()
     try:
         session.pickler.dump(obj)
     except Exception as error:
@@ -125,18 +86,11 @@ def pack(obj: Any, trailer: bytes, *, by_value: bool = False) -> Any:
             raise  # by the user's own __reduce__
         if by_value:
             return _pack_by_value(obj, trailer, error)
-        raise _explain(obj, error) from error
-    written.append(trailer)
-    data = b"".join(written)
-    written.clear()
-    session.pickler.clear_memo()
-    buffers = session.buffers
-    if buffers:
-        session.buffers = []
-        _idle.append(session)
-        return Message(data, buffers)
-    _idle.append(session)
-    return data
+        raise explain(obj, error) from error
+    session.written.append(trailer)
+    data = b"".join(session.written)
+    buffers = session.give_back()
+    return data if buffers is None else Message(data, buffers)
 
 
 def _pack_by_value(obj: Any, trailer: bytes, error: Exception) -> Any:
@@ -148,11 +102,11 @@ def _pack_by_value(obj: Any, trailer: bytes, error: Exception) -> Any:
     try:
         return bytes(cloudpickle.dumps(obj, 5)) + trailer
     except Exception as why:
-        raise _explain(obj, why) from why
+        raise explain(obj, why) from why
 
 
 def _explain_with_mend(obj: Any, error: Exception) -> CannotPickle:
-    explained = _explain(obj, error)
+    explained = explain(obj, error)
     explained.args = (f"{explained.args[0]}. Or install cloudpickle: pip install 'hardy[cloudpickle]'",)
     return explained
 

@@ -11,18 +11,24 @@ from hardy._stdlib.main_module import main_is_importable
 from hardy._stdlib.reducers import LiveDispatchTable
 from hardy.errors import CannotPickle
 
-__all__ = ["CODEC", "dumps"]
+__all__ = ["CODEC", "Session", "dumps", "explain"]
 
 # Buffers from this size on go beside the pickle, copied once instead of twice.
 _OUT_OF_BAND_BYTES = 16384
 _MOST_BUFFERS = 64
 
 
-class _Session:
+class Session:
     """A pickler that is used again: to make one for each object takes three times as long as a small pickle.
 
     It holds nothing between two objects. One is in use by one call at a time, so that threads, and a reducer that
-    itself puts into a queue, do not meet in it.
+    itself puts into a queue, do not meet in it: `take` one, dump, `give_back`; one whose dump raised is dropped, for
+    it may be half-way through an object.
+
+    Attributes:
+        pickler: writes to `written`.
+        written: the parts of the pickle.
+        buffers: what goes beside it.
     """
 
     __slots__ = ("buffers", "pickler", "write", "written")
@@ -31,9 +37,27 @@ class _Session:
         self.written: list[bytes] = []
         self.write = self.written.append
         self.buffers: list[memoryview] = []
-        self.pickler = _Pickler(self, 5, buffer_callback=self.take)
+        self.pickler = _Pickler(self, 5, buffer_callback=self.keep)
 
-    def take(self, buffer: pickle.PickleBuffer) -> bool:
+    @staticmethod
+    def take() -> Session:
+        """One that is in nobody's use."""
+        try:
+            return _idle.pop()
+        except IndexError:
+            return Session()
+
+    def give_back(self) -> list[memoryview] | None:
+        """Empty it for the next object; the buffers of this one, or None."""
+        self.written.clear()
+        self.pickler.clear_memo()
+        buffers = None
+        if self.buffers:
+            buffers, self.buffers = self.buffers, []
+        _idle.append(self)
+        return buffers
+
+    def keep(self, buffer: pickle.PickleBuffer) -> bool:
         """Whether a buffer stays in the pickle; else it goes beside it."""
         if len(self.buffers) == _MOST_BUFFERS:
             return True
@@ -51,7 +75,7 @@ class _Pickler(pickle.Pickler):
     dispatch_table = LiveDispatchTable()
 
 
-_idle: list[_Session] = []
+_idle: list[Session] = []
 # In an interpreter that is typed or piped into: a child may not be able to import what is defined there.
 _may_be_unreachable = not main_is_importable()
 
@@ -62,13 +86,10 @@ def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
     Raises:
         CannotPickle: with the path to the culprit.
     """
-    try:
-        session = _idle.pop()
-    except IndexError:
-        session = _Session()
+    session = Session.take()
     try:
         session.pickler.dump(obj)
-        written, buffers = session.written, None
+        written = session.written
         data = written[0] if len(written) == 1 else b"".join(written)
         if _may_be_unreachable:
             by_value.check_all_reachable(obj, data)
@@ -77,20 +98,15 @@ def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
         by_itself = by_value.dumps_by_value(obj)
         return (data, session.buffers or None) if by_itself is None else (by_itself, None)
     except Exception as error:
-        # The session is dropped: it may be half-way through an object.
         by_itself = by_value.dumps_by_value(obj)
         if by_itself is None:
-            raise _explain(obj, error) from error
+            raise explain(obj, error) from error
         return by_itself, None
-    written.clear()
-    session.pickler.clear_memo()
-    if session.buffers:
-        buffers, session.buffers = session.buffers, []
-    _idle.append(session)
-    return data, buffers
+    return data, session.give_back()
 
 
-def _explain(obj: Any, error: Exception) -> CannotPickle:
+def explain(obj: Any, error: Exception) -> CannotPickle:
+    """The error for an object that pickle refused with `error`: the path to the culprit, and the mend."""
     path, culprit = find_culprit(obj)
     where = f"object{path}"
     return CannotPickle(
