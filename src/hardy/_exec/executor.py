@@ -16,8 +16,8 @@ from hardy._exec.bar import bar_for
 from hardy._exec.engine import Engine, State
 from hardy._exec.face import Face
 from hardy._exec.future import TaskFuture
-from hardy._exec.pool import own_context
-from hardy._exec.stream import Failed, Stream, look_ahead
+from hardy._exec.pool import make_worker, own_context
+from hardy._exec.stream import Failed, Stream, StreamReader, look_ahead
 from hardy._stdlib.at_exit import before_threads_are_joined, was_interrupted
 from hardy._stdlib.default import current_context
 from hardy._stdlib.executor import ExecutorTraceback
@@ -82,7 +82,7 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
         self._initargs = initargs
         self._max_tasks_per_child = max_tasks_per_child
         self._engine = engine = Engine(
-            partial(_make_worker, context),
+            partial(make_worker, context.Process),
             max_workers,
             initializer,
             initargs,
@@ -224,14 +224,12 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
         return None
 
 
-class _MapIterator(Iterator[Any]):
+class _MapIterator(StreamReader, Iterator[Any]):
     """What `map` gives; like a generator, it is over once it has raised, and has `close`."""
 
     def __init__(self, stream: Stream, until: float | None) -> None:
-        self._stream: Stream | None = stream
+        super().__init__(stream)
         self._until = until
-        # Of the results that came together, those that are still to be given, the last one first.
-        self._run: list[Any] = []
 
     def __next__(self) -> Any:
         if self._run:
@@ -254,32 +252,12 @@ class _MapIterator(Iterator[Any]):
         finally:
             del run  # a cycle of the error and this frame would keep what the frame has
 
-    def close(self) -> None:
-        """No more results are wanted: what has not ended is cancelled."""
-        stream, self._stream = self._stream, None
-        self._run = []
-        if stream is not None:
-            stream.drop()
-
-    def __del__(self) -> None:
-        stream = getattr(self, "_stream", None)
-        # As with the stdlib, what nobody has begun to read is run all the same.
-        if stream is not None and stream.is_begun:
-            stream.abandon()
-
 
 def _cancelled(sink: Any) -> None:
     if isinstance(sink, TaskFuture):
         sink.note_cancelled()
     else:
         sink.drop()
-
-
-def _make_worker(context: Any, **keywords: Any) -> Any:
-    worker = context.Process(**keywords)
-    worker.name = worker.name.replace("Process", "PoolWorker")
-    worker.daemon = True
-    return worker
 
 
 def _forget(engine: Engine) -> None:

@@ -72,7 +72,7 @@ class Pool(Face, multiprocessing.pool.Pool):
         self._initargs = initargs
         self._maxtasksperchild = maxtasksperchild
         self._engine = engine = Engine(
-            partial(_make_worker, type(self).Process, self._ctx),
+            partial(make_worker, partial(type(self).Process, self._ctx)),
             processes,
             initializer,
             initargs,
@@ -337,8 +337,14 @@ def own_context(context: Any) -> Any:
     return context
 
 
-def _make_worker(process: Callable[..., Any], context: Any, **keywords: Any) -> Any:
-    worker = process(context, **keywords)
+def make_worker(process: Callable[..., Any], **keywords: Any) -> Any:
+    """A worker process, not yet started, named and marked as one.
+
+    Args:
+        process: makes a process of the pool's context.
+        **keywords: its arguments.
+    """
+    worker = process(**keywords)
     worker.name = worker.name.replace("Process", "PoolWorker")
     worker.daemon = True
     return worker

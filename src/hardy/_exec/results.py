@@ -9,13 +9,12 @@ from multiprocessing.context import TimeoutError as PoolTimeoutError
 from types import GenericAlias
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from hardy._exec.stream import Failed
+from hardy._exec.stream import Failed, StreamReader
 from hardy.errors import ProcessExited
 
 if TYPE_CHECKING:
     from hardy._exec.bar import Bar
     from hardy._exec.engine import Engine
-    from hardy._exec.stream import Stream
     from hardy._exec.task import Task
 
 __all__ = ["ApplyResult", "AsyncResult", "IMapIterator", "IMapUnorderedIterator", "MapResult"]
@@ -221,17 +220,12 @@ class MapResult(ApplyResult):
         return (total - self._left, total) if total else None
 
 
-class IMapIterator:
+class IMapIterator(StreamReader):
     """The results of items, in the order of the items.
 
     Differs from the stdlib: no more items are taken from an input without a length than there are results to come;
     `close` cancels what has not ended.
     """
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream: Stream | None = stream
-        # Of the results that came together, those that are still to be given, the last one first.
-        self._run: list[Any] = []
 
     def __iter__(self) -> IMapIterator:
         return self
@@ -265,19 +259,6 @@ class IMapIterator:
             raise _not_an_exit(run.error)
         self._run = run[::-1]
         return self._run.pop()
-
-    def close(self) -> None:
-        """No more results are wanted: what has not ended is cancelled."""
-        stream, self._stream = self._stream, None
-        self._run = []
-        if stream is not None:
-            stream.drop()
-
-    def __del__(self) -> None:
-        stream = getattr(self, "_stream", None)
-        # As with the stdlib, what nobody has begun to read is run all the same.
-        if stream is not None and stream.is_begun:
-            stream.abandon()
 
 
 class IMapUnorderedIterator(IMapIterator):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hardy._exec.engine import Engine
     from hardy._exec.task import Task
 
-__all__ = ["Failed", "Stream", "look_ahead"]
+__all__ = ["Failed", "Stream", "StreamReader", "look_ahead"]
 
 # Items that are in work or wait to be taken, for each worker; enough for short ones.
 _AHEAD = 16
@@ -262,3 +262,25 @@ class Stream:
             return  # it was taken out already
         if self._engine.state != State.OPEN:
             self._engine.wake()
+
+
+class StreamReader:
+    """One who reads a stream, and what it leaves when it is closed or forgotten."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream: Stream | None = stream
+        # Of the results that came together, those that are still to be given, the last one first.
+        self._run: list[Any] = []
+
+    def close(self) -> None:
+        """No more results are wanted: what has not ended is cancelled."""
+        stream, self._stream = self._stream, None
+        self._run = []
+        if stream is not None:
+            stream.drop()
+
+    def __del__(self) -> None:
+        stream = getattr(self, "_stream", None)
+        # As with the stdlib, what nobody has begun to read is run all the same.
+        if stream is not None and stream.is_begun:
+            stream.abandon()
