@@ -24,7 +24,6 @@ from multiprocessing import (
     reducer,
 )
 
-from hardy._exec.inside import progress, worker_state
 from hardy._version import __version__
 from hardy.context import AuthenticationError, BufferTooShort, Process, ProcessError, TimeoutError, get_default_context
 from hardy.errors import (
@@ -56,6 +55,7 @@ from hardy.errors import (
 if TYPE_CHECKING:
     from multiprocessing.util import SUBDEBUG, SUBWARNING
 
+    from hardy._exec.inside import progress, worker_state
     from hardy._install import install
     from hardy.executor import (
         CannotRebuild,
@@ -88,6 +88,7 @@ if TYPE_CHECKING:
 # what it uses.
 _LATE = {
     "multiprocessing.util": ("SUBDEBUG", "SUBWARNING"),
+    "hardy._exec.inside": ("progress", "worker_state"),
     "hardy._install": ("install",),
     "hardy.executor": (
         "CannotRebuild",
