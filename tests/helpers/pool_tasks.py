@@ -6,10 +6,11 @@ import os
 import signal
 import sys
 import threading
-import time
 from typing import Any
 
 import hardy
+
+from .waiting import wait_until
 
 __all__ = ["attempt"]
 
@@ -64,8 +65,7 @@ def always_die(path: str) -> None:
 
 def wait_for_file(path: str) -> str:
     """Returns once there is such a file."""
-    while not os.path.exists(path):
-        time.sleep(0.005)
+    assert wait_until(lambda: os.path.exists(path), 60), f"{path} did not come"
     return path
 
 
