@@ -18,7 +18,7 @@ PAGES = [
     "docs/en/errors.md",
     "docs/en/pools.md",
     "docs/en/design/0000-architecture.md",
-    "docs/en/design/0004-pools.md",
+    "docs/en/design/0007-pools.md",
 ]
 WITH_CODE = ["README.md", "docs/en/pools.md"]
 BLOCKS = {

@@ -1,6 +1,6 @@
 """Each protocol of the core, in every state that three processes and their deaths can bring about.
 
-The models are in `protocols/`; docs/en/design/0004-models.md says which C function each step stands for.
+The models are in `protocols/`; docs/en/design/0005-models.md says which C function each step stands for.
 """
 
 from __future__ import annotations
