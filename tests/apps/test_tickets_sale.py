@@ -158,7 +158,7 @@ def grab(where: str, buyer: str, together: Barrier) -> int:
     """Buy until there are none."""
     with Sale(open_store(where, durable=False)) as sale:
         together.wait()
-        for number in range(1_000):
+        for number in range(10_000):
             try:
                 sale.buy("play", buyer, f"{buyer}-{number}")
             except SoldOut:
@@ -168,15 +168,17 @@ def grab(where: str, buyer: str, together: Barrier) -> int:
 
 def test_sale_starves_nobody_when_all_want_all(where: str) -> None:
     """Each process gets its part, and exactly what there is is sold."""
+    # A JSON file is written whole at each order.
+    tickets = 400 if where.endswith(".json") else 2_000
     with Sale(open_store(where)) as sale:
-        sale.add_event("play", 200)
+        sale.add_event("play", tickets)
     together = Barrier(4)
     buyers = [Process(target=grab, args=(where, f"buyer-{number}", together)) for number in range(4)]
     for buyer in buyers:
         buyer.start()
     shares = [buyer.result(40) for buyer in buyers]
 
-    assert sum(shares) == 200
+    assert sum(shares) == tickets
     assert min(shares) >= 10, shares
     with Sale(open_store(where)) as sale:
         assert sale.event("play").remaining == 0

@@ -13,6 +13,7 @@ from helpers.world import Child, world
 
 import hardy
 from hardy import AtomicFile, Barrier, FileCorrupt, Process, locked_json
+from hardy._files.turn import FileTurn
 
 
 @pytest.fixture
@@ -223,3 +224,24 @@ def test_locked_json_leaves_the_file_when_nothing_changed(path: Path) -> None:
         assert content == {"a": 1}
 
     assert path.stat().st_ino == before
+
+
+def test_file_turn_goes_to_the_one_who_waits_when_its_holder_comes_back_at_once(path: Path) -> None:
+    """Who leaves and asks again stands behind the one that sleeps at the door, however fast it is."""
+    with world() as w:
+        turn = FileTurn(str(path))
+        turn.acquire()
+
+        def wait(child: Child) -> None:
+            child.say()
+            FileTurn(str(path)).acquire()
+            path.with_suffix(".order").write_text("the other first")
+
+        waiter = w.fork(wait)
+        waiter.asleep()
+        turn.release()
+        turn.acquire()
+
+        assert path.with_suffix(".order").read_text() == "the other first"
+        turn.release()
+        assert waiter.ends() == 0

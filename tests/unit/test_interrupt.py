@@ -16,20 +16,27 @@ from helpers.procs import alive, end_tree, wait_dead
 METHODS = ["fork", "spawn", "forkserver"]
 LONG_S = 20.0
 PROGRAM = """
-import signal, sys, time
+import os, signal, sys, time
 import hardy
 
 ctx = hardy.get_context(sys.argv[1])
 
-def pause(line): line.put(1); signal.pause()
+def wait_for_signal(line):
+    # A signal that comes just before `signal.pause` is seen only after the next one; here it leaves a byte to read.
+    news, told = os.pipe()
+    os.set_blocking(told, False)
+    signal.set_wakeup_fd(told)
+    line.put(1)
+    os.read(news, 1)
+
+def pause(line): wait_for_signal(line)
 def get(line, queue): line.put(1); queue.get()
 def lock(line, lock): line.put(1); lock.acquire()
 def compute(line): line.put(1); import hashlib; hashlib.pbkdf2_hmac("sha256", b"x", b"y", 2_000_000_000)
 def parent(line):
     child = ctx.Process(target=pause, args=(line,)); child.start(); child.join()
 def clean_up(line):
-    line.put(1)
-    try: signal.pause()
+    try: wait_for_signal(line)
     except KeyboardInterrupt: print("cleaned up", flush=True)
 
 def start(target, *args):
