@@ -18,6 +18,11 @@ def count_to(number: int) -> Iterator[int]:
     yield from range(number)
 
 
+def count_after(go: Any, number: int) -> Iterator[int]:
+    go.wait()
+    yield from range(number)
+
+
 def double(number: int) -> int:
     return 2 * number
 
@@ -109,23 +114,30 @@ def armed_count_from(once: Any, point: str, at: int, number: int, start: int) ->
             yield each
 
 
-def armed(once: Any, point: str, at: int, number: int) -> int:
-    """Be killed once: at the point, from the item `at` on."""
+def armed(once: Any, buried: Any, point: str, at: int, number: int) -> int:
+    """Be killed once, by whoever has the item `at`: at the point.
+
+    Nobody else is done with a later item until `buried` is set, so that the armed process, where it dies of the next
+    item that it takes, does get one.
+    """
     if number == at and not once.is_set():
         once.set()
         runtime.arm(f"{point}=kill")
+    elif number > at:
+        buried.wait()
     return number
 
 
-def armed_put(once: Any, point: str, at: int, queue: Any, number: int) -> None:
+def armed_put(once: Any, buried: Any, point: str, at: int, queue: Any, number: int) -> None:
     """The same, for a sink."""
-    armed(once, point, at, number)
+    armed(once, buried, point, 2 * at, number)
     queue.put(number)
 
 
-def armed_then_raise(once: Any, point: str, at: int, number: int) -> int:
-    """The same, for a step that never gets done with that item."""
-    armed(once, point, at, number)
+def armed_then_raise(once: Any, buried: Any, point: str, at: int, number: int) -> int:
+    """The same, for a step that never gets done with that item; at its second delivery, which is its last."""
+    if number != at or current_delivery().deliveries > 1:
+        armed(once, buried, point, at, number)
     return raise_at(at, number)
 
 

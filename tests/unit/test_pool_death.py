@@ -152,10 +152,9 @@ def test_every_task_ends_when_workers_are_killed_all_the_time() -> None:
     with hardy.Pool(3) as pool:
         result = pool.options(retries=100).map_async(square, range(3000), 7)
         for _ in range(30):
-            workers = list(pool._pool)
-            if workers:
-                workers[0].kill()
-                workers[0].join(GIVE_UP_S)
+            victim = wait_until(lambda: list(pool._pool))[0]
+            victim.kill()
+            victim.join(GIVE_UP_S)
         got = result.get(GIVE_UP_S)
 
     assert got == [n * n for n in range(3000)]

@@ -50,21 +50,20 @@ def test_time_counts_from_the_begin_of_a_task(tmp_path: Path) -> None:
     """What waits for a worker is not late."""
     with hardy.ProcessPoolExecutor(1) as executor:
         first = executor.submit(wait_for_file, str(tmp_path / "go"))
-        waits = executor.options(timeout=0.2).submit(square, 3)
-        late = executor.options(timeout=0.2)
-        for _ in range(3):
-            assert not waits.done()
-            concurrent.futures.wait([first], 0.15)
+        limited = executor.options(timeout=1)
+        waits = limited.submit(square, 3)
+        concurrent.futures.wait([first], 1.2)
+        assert not waits.done()
         (tmp_path / "go").touch()
 
         assert waits.result(GIVE_UP_S) == 9
-        assert isinstance(late.submit(signal.pause).exception(GIVE_UP_S), hardy.TaskTimeout)
+        assert isinstance(executor.options(timeout=0.1).submit(signal.pause).exception(GIVE_UP_S), hardy.TaskTimeout)
 
 
 def test_each_item_has_its_own_time_when_they_go_together() -> None:
     """A time limit is one of the item, not of the chunk that it travels in."""
     with hardy.Pool(1) as pool:
-        stream = pool.options(timeout=0.3).imap(pause_at_two, range(5), 5)
+        stream = pool.options(timeout=1).imap(pause_at_two, range(5), 5)
         results: list[Any] = []
         for _ in range(5):
             try:

@@ -230,7 +230,7 @@ def test_nested_supervisor_is_a_child_that_supervises(watcher: Watcher, pipe: tu
         assert supervisor.count_children()["supervisors"] == 1
         kill(supervisor, "inner")
         second = int(os.read(pipe[0], 100))
-        assert wait_dead(first, 1.0)
+        assert wait_dead(first)
         assert alive(second)
 
     assert not alive(second)

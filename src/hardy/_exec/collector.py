@@ -32,9 +32,10 @@ _SLICE_S = 0.1
 _LOOK_EVERY_S = 1.0
 # A worker that is terminated has so long to end by itself.
 _GRACE_S = 0.5
-# How many workers in a row may end before they are ready; one that somebody kills counts for less.
+# How many workers in a row may end before they are ready; one that somebody kills counts for a hundredth of that:
+# he may only have bad luck with it.
 _MOST_STRIKES = 3.0
-_KILLED_STRIKE = 0.25
+_KILLED_STRIKE = 0.03
 _KILLS = (-signal.SIGKILL, -signal.SIGTERM)
 
 

@@ -16,22 +16,18 @@ import collections
 import logging
 import os
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from hardy._exec.errors import PoolBroken
-from hardy._exec.slot import Doom, Slot
+from hardy._exec.slot import Slot
 from hardy._exec.task import Task
 from hardy._exec.watch import Watch
 from hardy._exec.wire import MessageRing
 from hardy._exec.worker import DeskMemory, Seat, serve
 
 __all__ = ["Engine", "State"]
-
-# How long a task that a worker has taken may take to begin, for one who wants to cancel it.
-_BEGIN_S = 0.005
 
 
 class State:
@@ -244,8 +240,11 @@ class Engine:
             if self.tasks.get(task.id) is not task:
                 return False
             slot = task.slot
-            if slot is not None and not self._take_back(slot, task) and not self._end_running(slot, task):
-                return False
+            if slot is not None and not self._take_back(slot, task):
+                running = slot.desk.running()
+                if running is not None and running[0] != task.id:
+                    return False  # its result is on its way
+                self.watch.condemn(slot, task)
             del self.tasks[task.id]
             task.release()
             self.wake()
@@ -258,20 +257,6 @@ class Engine:
                 self._give(slot, other)
         self.file(slot)
         return task in back
-
-    def _end_running(self, slot: Slot, task: Task) -> bool:
-        until = time.monotonic() + _BEGIN_S
-        while slot.process is not None and time.monotonic() < until:
-            running = slot.desk.running()
-            if running is not None and running[0] != task.id:
-                return False
-            if running is None:
-                time.sleep(_BEGIN_S / 50)
-            elif slot.desk.doom(task.id, running[1]):
-                slot.doom = Doom(task, running[1], None)
-                slot.process.kill()
-                return True
-        return False
 
     def cancel_all(self, sink: Any) -> None:
         """Cancel all tasks of a sink that have not ended."""

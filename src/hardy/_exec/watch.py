@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Watch"]
 
 _MEMORY_EVERY_S = 0.02
+# How often to look whether a task that was cancelled has begun, so that it can be ended.
+_CONDEMNED_EVERY_S = 0.002
 # The collector's own patience: it looks around this often.
 _LONGEST_S = 1.0
 
@@ -35,6 +37,7 @@ class Watch:
         self._later: list[tuple[float, int, Task]] = []
         self._hungry: dict[int, Task] = {}
         self._next_memory_s = 0.0
+        self._condemned: list[tuple[Slot, Task]] = []
 
     def follow(self, task: Task) -> None:
         """A task was given to a worker: see to its limits."""
@@ -50,6 +53,24 @@ class Watch:
         """Run a task again after a while."""
         heapq.heappush(self._later, (time.monotonic() + delay_s, next(self._order), task))
 
+    def condemn(self, slot: Slot, task: Task) -> None:
+        """End a task that its worker has taken: now if it runs, or else as soon as it does, unless it ends first."""
+        if not self._is_dealt_with(slot, task):
+            self._condemned.append((slot, task))
+
+    def _is_dealt_with(self, slot: Slot, task: Task) -> bool:
+        process = slot.process
+        if slot.sent.get(task.id) is not task or slot.doom is not None:
+            return True
+        if process is None:
+            return not slot.is_starting
+        running = slot.desk.running()
+        if running is None or running[0] != task.id or not slot.desk.doom(task.id, running[1]):
+            return False
+        slot.doom = Doom(task, running[1], None)
+        process.kill()
+        return True
+
     def forget_later(self) -> None:
         """Forget what is to be run again."""
         self._later.clear()
@@ -62,11 +83,15 @@ class Watch:
                 due = min(due, heap[0][0])
         if self._hungry:
             due = min(due, self._next_memory_s)
+        if self._condemned:
+            due = min(due, time.monotonic() + _CONDEMNED_EVERY_S)
         return max(due - time.monotonic(), 0.0)
 
     def tick(self) -> list[Task]:
         """Do what is due; the tasks that are to be run again now."""
         now = time.monotonic()
+        if self._condemned:
+            self._condemned = [each for each in self._condemned if not self._is_dealt_with(*each)]
         while self._due and self._due[0][0] <= now:
             _, order, task = heapq.heappop(self._due)
             following = self._check_time(task, now)
