@@ -63,7 +63,7 @@ def draw_rounds(seed: int, kit: str, only: list[str], steps: int | None = None) 
     if kit in pools.KITS:
         subjects: tuple[str, ...] = ("pool",)
     else:
-        subjects = kit_class(kit).subjects
+        subjects = kit_class(kit).subjects + (tuple(pools.HARDY) if kit == "hardy" else ())
     if only:
         subjects = tuple(each for each in subjects if each in only)
         if not subjects:
@@ -81,9 +81,8 @@ def draw_rounds(seed: int, kit: str, only: list[str], steps: int | None = None) 
 
 def run_round(plan: Plan) -> Result:
     """One round of any kit."""
-    if plan.kit in pools.KITS:
-        return pools.PoolRound(plan, _PEER_HANG_S).run()
-    return Round(plan, HANG_S if _must_pass(plan.kit) else _PEER_HANG_S).run()
+    make = pools.PoolRound if pools.is_one(plan) else Round
+    return make(plan, HANG_S if _must_pass(plan.kit) else _PEER_HANG_S).run()
 
 
 def tell(result: Result) -> str:

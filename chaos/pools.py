@@ -1,7 +1,9 @@
 """Pools under kills: the fate of each task, and what a worker's death does to the tasks of others.
 
 A task writes into the ledger who runs it, and when it is done; the main process writes what it was told of it. The
-conductor kills workers, and at the end perhaps the main process, whose workers must then end.
+conductor kills workers, and at the end perhaps the main process, whose workers must then end. Each task must be told of
+once: as done, and then it was done once; or as failed, and then the process that ran it was killed. With retries, which
+hardy's executor is asked for here, none may fail.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any
@@ -22,14 +24,14 @@ from chaos import ledger, watch, world
 from chaos import plan as plans
 from chaos.ledger import RECORD_WORDS, Ledger
 from chaos.plan import Plan
-from chaos.rounds import Result, end_adopted
+from chaos.rounds import Result, end_adopted, kill_main
 from chaos.victims import Target, children_of, is_alive, stacks, tree_of
 
 WORKERS = 4
 _TASKS = 4000
 # The task's words: how often it was begun, by whom last, how often it was finished, what was said of it.
 _BEGUN, _BY, _FINISHED, _TOLD = range(RECORD_WORDS)
-_OK, _ERROR = 1, 2
+_OK, _ERROR, _TWICE = 1, 2, 3
 _AHEAD = 32
 _READY_S = 30.0
 
@@ -133,6 +135,25 @@ def _pebble() -> _Pool:
     return _PebblePool(lambda: pebble.ProcessPool(WORKERS))
 
 
+class _HardyPool(_StdlibPool):
+    def __init__(self, method: str) -> None:
+        import hardy
+
+        self._pool = hardy.get_context(method).Pool(WORKERS)
+
+
+def _hardy_executor(method: str) -> _Pool:
+    import hardy
+
+    def make() -> Any:
+        return hardy.ProcessPoolExecutor(WORKERS, hardy.get_context(method)).options(retries=1000)
+
+    return _FuturePool(make)
+
+
+# Those of hardy's by subject, made with a start method; the others, which fork or have their own way, by kit.
+HARDY: dict[str, Callable[[str], _Pool]] = {"Pool": _HardyPool, "ProcessPoolExecutor": _hardy_executor}
+WITH_RETRIES = ("ProcessPoolExecutor",)
 KITS: dict[str, Callable[[], _Pool]] = {
     "mp-pool": _StdlibPool,
     "futures": _futures,
@@ -141,21 +162,27 @@ KITS: dict[str, Callable[[], _Pool]] = {
 }
 
 
+def is_one(plan: Plan) -> bool:
+    """Whether the round is one over a pool."""
+    return plan.kit in KITS or (plan.kit == "hardy" and plan.subject in HARDY)
+
+
 def main() -> None:
     """The main process: submit tasks until told to stop, then wait for all of them."""
     faulthandler.enable()
     faulthandler.register(world.DUMP, all_threads=True)
-    kit, path = sys.argv[1:]
+    kit, subject, method, path = sys.argv[1:]
     book = world.attach((path, 1, _TASKS, False))
     words = book.words
     words[ledger.WORLD_PID] = os.getpid()
     open_tasks: set[int] = set()
 
     def tell(task: int, is_fine: bool) -> None:
-        words[_place(book, task) + _TOLD] = _OK if is_fine else _ERROR
+        at = _place(book, task) + _TOLD
+        words[at] = _TWICE if words[at] else _OK if is_fine else _ERROR
         open_tasks.discard(task)
 
-    pool = KITS[kit]()
+    pool = HARDY[subject](method) if kit == "hardy" else KITS[kit]()
     task = 0
     words[ledger.WORLD_STATE] = ledger.READY
     while words[ledger.PHASE] == ledger.RUNNING and task < _TASKS:
@@ -181,7 +208,8 @@ class PoolRound:
     """One round over a pool."""
 
     def __init__(self, plan: Plan, hang_s: float) -> None:
-        self.result = Result(replace(plan, method="fork", nested=False, limits=False, term_handler=False))
+        method = "spawn" if plan.kit == "hardy" and plan.method == "spawn" else "fork"
+        self.result = Result(replace(plan, method=method, nested=False, limits=False, term_handler=False))
         self.plan = self.result.plan
         self._hang_s = hang_s
         self._book = Ledger(1, _TASKS)
@@ -191,7 +219,7 @@ class PoolRound:
         """The verdict."""
         start = time.monotonic()
         path = f"/proc/{os.getpid()}/fd/{self._book.fd}"
-        command = [sys.executable, "-m", "chaos.pools", self.plan.kit, path]
+        command = [sys.executable, "-m", "chaos.pools", self.plan.kit, self.plan.subject, self.plan.method, path]
         with tempfile.TemporaryFile(mode="w+", errors="replace") as output:
             process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
             tree: list[int] = []
@@ -231,9 +259,10 @@ class PoolRound:
             workers = self._workers(main.pid)
             if main.poll() is not None or not workers or words[self._book.at(0, ledger.COUNT)] >= _TASKS:
                 break
-            self._strike(workers[step.victims[0] % len(workers)], step)
+            for pid in {workers[victim % len(workers)] for victim in step.victims}:
+                self._strike(pid, step)
         if self.plan.kill_main and main.poll() is None:
-            self._kill_main(main)
+            kill_main(main, self.result)
             return False
         words[ledger.PHASE] = ledger.DRAINING
         return self._drain(main)
@@ -268,24 +297,15 @@ class PoolRound:
     def _tasks(self) -> range:
         return range(self._book.seat_word(0, ledger.COUNT))
 
-    def _kill_main(self, main: subprocess.Popen[bytes]) -> None:
-        tree = tree_of(main.pid)
-        main.kill()
-        main.wait()
-        self.result.counts["main process killed"] += 1
-        self.result.counts["kills"] += 1
-        running, seconds = watch.wait_for_end(tree, watch.GRACE_S)
-        self.result.orphan_s.append(seconds)
-        for pid in running:
-            self.result.say("orphans", f"process {pid} lives {watch.GRACE_S:g} s after the main process died")
-
     def _end(self, main: subprocess.Popen[bytes], tree: list[int]) -> None:
         tree += tree_of(main.pid)
         if main.poll() is None:
             main.kill()
         main.wait()
-        # How it ended was not asked; only that nothing stays.
-        watch.wait_for_end(tree, 0.5)
+        # How a peer ended is not asked; only that nothing stays.
+        running, _ = watch.wait_for_end(tree, watch.GRACE_S if self.plan.kit == "hardy" else 0.5)
+        for pid in running if self.plan.kit == "hardy" and not self.result.wrong else ():
+            self.result.say("orphans", f"process {pid} lives {watch.GRACE_S:g} s after the program's end")
         end_adopted()
 
     def _judge(self, drained: bool) -> None:
@@ -295,14 +315,22 @@ class PoolRound:
             begun, by, finished, told = words[at : at + RECORD_WORDS].tolist()
             counts["tasks"] += 1
             counts["tasks done"] += told == _OK
-            if told == _OK and not finished:
-                self.result.say("lost", f"task {task} was said to be done, and it was not")
-            if finished > 1:
-                self.result.say("doubled", f"task {task} was done {finished} times")
-            if told == _ERROR and not (begun and by in self._killed):
-                self.result.say("failed beside", f"task {task} failed, though no process that ran it was killed")
+            for kind, text in self._wrong_with(begun, by, finished, told):
+                self.result.say(kind, f"task {task} {text}")
         if not drained and not self.plan.kill_main and not self.result.wrong:
             self.result.say("errors", "the main process ended before its tasks had")
+
+    def _wrong_with(self, begun: int, by: int, finished: int, told: int) -> Iterator[tuple[str, str]]:
+        """What is wrong with what became of a task, and with what was said of it."""
+        repeats = self.plan.subject in WITH_RETRIES
+        if told == _OK and not finished:
+            yield "lost", "was said to be done, and it was not"
+        if told == _TWICE:
+            yield "doubled", "was told of twice"
+        if finished > 1 and not repeats:
+            yield "doubled", f"was done {finished} times"
+        if told == _ERROR and (repeats or not (begun and by in self._killed)):
+            yield "failed beside", "failed" + ("" if repeats else ", though no process that ran it was killed")
 
 
 if __name__ == "__main__":

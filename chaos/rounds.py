@@ -133,7 +133,7 @@ class Round:
         if self.result.wrong or main.poll() is not None:
             return False
         if self.plan.kill_main:
-            self._kill_main(main)
+            kill_main(main, self.result)
             return False
         words[ledger.PHASE] = ledger.DRAINING
         while main.poll() is None and not self._stops(main):
@@ -282,19 +282,6 @@ class Round:
         """Whether that process is inside what a lock guards."""
         return self._book.words[ledger.OWNER] == pid or self._book.words[ledger.HOLDS + seat] != 0
 
-    def _kill_main(self, main: subprocess.Popen[bytes]) -> None:
-        """The whole program must end with it."""
-        tree = tree_of(main.pid)
-        os.kill(main.pid, signal.SIGKILL)  # our own child, not yet waited for
-        main.wait()
-        self.result.counts["kills"] += 1
-        self.result.counts["main process killed"] += 1
-        running, seconds = watch.wait_for_end(tree, watch.GRACE_S)
-        self.result.orphan_s.append(seconds)
-        for pid in running:
-            self.result.say("orphans", f"process {pid} lives {watch.GRACE_S:g} s after the main process died")
-            self.result.dump += stacks(pid)
-
     def _hang(self, text: str, main_pid: int) -> None:
         self.result.say("hangs", text)
         pids = [main_pid, *tree_of(main_pid)]
@@ -406,6 +393,20 @@ def _spin_us(microseconds: int) -> None:
     end = time.perf_counter_ns() + microseconds * 1000
     while time.perf_counter_ns() < end:
         pass
+
+
+def kill_main(main: subprocess.Popen[bytes], result: Result) -> None:
+    """Kill the main process: the whole program must end with it."""
+    tree = tree_of(main.pid)
+    os.kill(main.pid, signal.SIGKILL)  # our own child, not yet waited for
+    main.wait()
+    result.counts["kills"] += 1
+    result.counts["main process killed"] += 1
+    running, seconds = watch.wait_for_end(tree, watch.GRACE_S)
+    result.orphan_s.append(seconds)
+    for pid in running:
+        result.say("orphans", f"process {pid} lives {watch.GRACE_S:g} s after the main process died")
+        result.dump += stacks(pid)
 
 
 def end_adopted() -> None:
