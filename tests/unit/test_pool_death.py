@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,63 @@ def test_error_tells_the_exit_status_when_a_worker_leaves_by_itself() -> None:
         pool.apply_async(exit_at_once, (7,)).get(GIVE_UP_S)
 
     assert (caught.value.exitcode, caught.value.signal) == (7, None)
+
+
+HALF = """
+    import sys
+    import hardy
+
+    HALF = (
+        "import os, sys\\n"
+        "if os.getpid() == sys.owner:\\n"
+        "    sys.pool._pool[0].kill()\\n"
+        "    sys.got = sys.pool.apply(sys.task)\\n"
+        "value = 7\\n"
+    )
+
+    def import_it():
+        import half
+        return half.value, threading.current_thread().name
+
+    if __name__ == "__main__":
+        import os, threading
+        with open("half.py", "w") as file:
+            file.write(HALF)
+        sys.owner, sys.task = os.getpid(), import_it
+        with hardy.get_context("fork").Pool(1) as sys.pool:
+            import half
+        print(*sys.got)
+    """
+
+
+def test_new_worker_can_import_what_its_parent_is_importing() -> None:
+    """It was forked beside an import that will never end in it; it begins that import anew. Nobody is warned of it."""
+    done = run_script(HALF, env={"PYTHONWARNINGS": "error"})
+
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["7", "MainThread"], "")
+
+
+def test_pool_that_is_made_beside_a_thread_warns_once() -> None:
+    """Not for each worker, nor for those that take a dead one's place."""
+
+    def make_and_lose_a_worker() -> list[int]:
+        with hardy.get_context("fork").Pool(3) as pool:
+            victim = pool._pool[0]
+            victim.kill()
+            victim.join()
+            return pool.map(square, range(20))
+
+    leave = threading.Event()
+    thread = threading.Thread(target=leave.wait, name="refresher")
+    thread.start()
+    try:
+        with pytest.warns(hardy.ForkWithThreadsWarning, match="refresher") as got:
+            assert make_and_lose_a_worker() == [n * n for n in range(20)]
+    finally:
+        leave.set()
+        thread.join()
+
+    assert [warning.filename for warning in got] == [__file__]
 
 
 def test_every_task_ends_when_workers_are_killed_all_the_time() -> None:

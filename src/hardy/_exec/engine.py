@@ -13,6 +13,7 @@ what it had put among the results is settled, at most one task is unaccounted fo
 from __future__ import annotations
 
 import collections
+import contextlib
 import logging
 import os
 import threading
@@ -26,6 +27,7 @@ from hardy._exec.task import Task
 from hardy._exec.watch import Watch
 from hardy._exec.wire import MessageRing
 from hardy._exec.worker import DeskMemory, Seat, serve
+from hardy._proc.threads import said_before
 
 __all__ = ["Engine", "State"]
 
@@ -322,7 +324,8 @@ class Engine:
                 self._max_tasks,
             ),
         )
-        process.start()
+        with said_before() if self.processes or self.workers else contextlib.nullcontext():
+            process.start()
         with self._lock:
             slot.process = process
             slot.is_starting = False

@@ -22,7 +22,7 @@ from hardy._core.lifeline import Child
 from hardy._proc import child as _child_side  # noqa: F401 - what the child needs is there before it is forked
 from hardy._proc.memory_kills import count_memory_kills
 from hardy._proc.outcome import Kind, OutcomeFile
-from hardy._proc.threads import warn_of_threads
+from hardy._proc.threads import become_main_thread, warn_of_threads
 from hardy._stdlib.process import flush_std_streams, leave_fork, prepare_exit
 
 __all__ = ["UNKNOWN_EXITCODE", "Popen"]
@@ -86,6 +86,7 @@ class Popen(popen_fork.Popen):
             try:
                 runtime.hit("proc.child.after_fork")
                 lifeline.check_armed()
+                become_main_thread()
                 prepare_exit()
                 process_obj._result_file = self.result_file
                 code = process_obj._bootstrap()

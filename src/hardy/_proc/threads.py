@@ -2,25 +2,51 @@
 
 The child has the one thread that forked. A lock that another thread held at that instant is held in the child for ever,
 by nobody: the child waits for it, and its parent for the child.
+
+Nothing is said when a thread of hardy's own forks, to put a worker in a dead one's place: the user can do nothing about
+that. His threads were named when the pool was made; and of what they may hold at such a time, the interpreter renews
+the locks of its own in the child, hardy those of imports.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
 import warnings
+from collections.abc import Iterator
 from types import FrameType
 
+from hardy._stdlib.imports import begin_imports_again
 from hardy.errors import ForkWithThreadsWarning
 
-__all__ = ["warn_of_threads"]
+__all__ = ["become_main_thread", "said_before", "warn_of_threads"]
 
 # Those of hardy hold nothing that a child could want.
 _OURS = "hardy-"
+_quiet = threading.local()
 _NOT_USERS = {"hardy", "multiprocessing", "concurrent"}
 _PYTHON_WARNS = sys.version_info >= (3, 12)
 _MOST_NAMES = 5
+
+
+def become_main_thread() -> None:
+    """In a forked child: if a thread of hardy's own has forked it, put right what the others were in the midst of."""
+    thread = threading.current_thread()
+    if thread.name.startswith(_OURS):
+        thread.name = "MainThread"
+        begin_imports_again()
+
+
+@contextlib.contextmanager
+def said_before() -> Iterator[None]:
+    """Forks within, of this thread, are those of a call that has said it."""
+    _quiet.on = True
+    try:
+        yield
+    finally:
+        _quiet.on = False
 
 
 def warn_of_threads() -> None:
@@ -30,10 +56,12 @@ def warn_of_threads() -> None:
         ForkWithThreadsWarning: at the user's line.
     """
     me = threading.current_thread()
-    others = [thread for thread in threading.enumerate() if thread is not me and not thread.name.startswith(_OURS)]
     if _PYTHON_WARNS:
         # Python counts the threads of the kernel, the lifeline's too, and points at a line of hardy.
         warnings.filterwarnings("ignore", r".*multi-threaded", DeprecationWarning, r"hardy\._proc\.popen")
+    if me.name.startswith(_OURS) or getattr(_quiet, "on", False):
+        return
+    others = [thread for thread in threading.enumerate() if thread is not me and not thread.name.startswith(_OURS)]
     if not others:
         return
     names = ", ".join(repr(thread.name) for thread in others[:_MOST_NAMES])
