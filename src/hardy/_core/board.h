@@ -16,7 +16,7 @@
 typedef struct {
     uint64_t ticket, identity, parent;
     int32_t status;
-    uint32_t outlives, name_bytes;
+    uint32_t outlives, flags, restarts, name_bytes;
     char name[HDY_NAME_BYTES];
 } hdy_row;
 
@@ -32,6 +32,8 @@ static inline int hdy_board_read(hdy_board *b, uint32_t i, hdy_row *row)
         row->parent = s->parent;
         row->status = hdy_load(&s->status);
         row->outlives = s->outlives;
+        row->flags = s->flags;
+        row->restarts = s->restarts;
         row->name_bytes = s->name_bytes;
         memcpy(row->name, s->name, HDY_NAME_BYTES);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -51,6 +53,16 @@ static inline uint32_t hdy_board_used(hdy_board *b)
     return n < HDY_BOARD_SLOTS ? (uint32_t)n : HDY_BOARD_SLOTS;
 }
 
+/* How much of a UTF-8 text fits, in whole characters. */
+static inline uint32_t hdy_cut(const char *text, uint32_t bytes, uint32_t most)
+{
+    if (bytes <= most)
+        return bytes;
+    for (bytes = most; bytes > 0 && ((unsigned char)text[bytes] & 0xC0) == 0x80;)
+        bytes--;
+    return bytes;
+}
+
 static inline int hdy_board_claimable(hdy_slot *s, uint64_t ticket, int ask_kernel)
 {
     if (ticket == 0)
@@ -68,18 +80,14 @@ static inline int hdy_board_claimable(hdy_slot *s, uint64_t ticket, int ask_kern
 /* A slot for a child of `parent`, in state starting; its number, or -ENOSPC when thousands of
  * processes of one program are alive: the child then goes without one. The search starts at the
  * oldest claim. */
-static inline int hdy_board_claim(hdy_board *b, uint64_t parent, uint32_t outlives, const char *name,
-                                  uint32_t name_bytes)
+static inline int hdy_board_claim(hdy_board *b, uint64_t parent, uint32_t outlives, uint32_t flags,
+                                  uint32_t restarts, const char *name, uint32_t name_bytes)
 {
     HDY_FAILPOINT("board.claim.before_cas");
     uint64_t number = __atomic_fetch_add(&b->tickets, 1, __ATOMIC_SEQ_CST);
     uint64_t ticket = ((uint64_t)getpid() & HDY_PID_MASK) | (number + 1) << HDY_PID_BITS;
     ticket &= ~HDY_TICKET_OPEN;
-    if (name_bytes > HDY_NAME_BYTES) {
-        name_bytes = HDY_NAME_BYTES;
-        while (name_bytes > 0 && ((unsigned char)name[name_bytes] & 0xC0) == 0x80)
-            name_bytes--;
-    }
+    name_bytes = hdy_cut(name, name_bytes, HDY_NAME_BYTES);
     for (uint32_t turn = 0; turn < 2 * HDY_BOARD_SLOTS; turn++) {
         uint32_t i = (uint32_t)((number + turn) % HDY_BOARD_SLOTS);
         hdy_slot *s = &b->slot[i];
@@ -94,6 +102,8 @@ static inline int hdy_board_claim(hdy_board *b, uint64_t parent, uint32_t outliv
         hdy_store(&s->status, HDY_STATUS_NONE);
         s->parent = parent;
         s->outlives = outlives;
+        s->flags = flags;
+        s->restarts = restarts;
         s->name_bytes = name_bytes;
         memcpy(s->name, name, name_bytes);
         HDY_FAILPOINT("board.claim.before_close");

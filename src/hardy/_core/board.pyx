@@ -1,11 +1,12 @@
 # The board seen from Python: created by the first process that starts another, inherited by all.
 from hardy._core cimport memory, runtime
 from hardy._core.memory cimport Segment
-from hardy._core.runtime cimport hdy_rt, hdy_self, hdy_pid_of, hdy_alive
+from hardy._core.runtime cimport hdy_rt, hdy_self, hdy_pid_of, hdy_alive, hdy_now_ns
 
 import os as _os
 
 from hardy._core import runtime as _runtime
+from hardy.errors import ForeignHandle
 
 cdef extern from "board.h":
     ctypedef struct hdy_stat:
@@ -25,6 +26,13 @@ cdef extern from *:
     const size_t BOARD_BYTES "sizeof(hdy_board)"
 
 hdy_rt = runtime.shared()
+
+# After this time a waiting thread shows its stack.
+cdef enum:
+    _LONG_NS = 1_000_000_000
+
+_BEGINS = "multiprocessing/process.py"
+_PACKAGE = _os.path.dirname(_os.path.dirname(_os.path.abspath(__file__))) + _os.sep
 
 # Keeps the mapping for as long as the process lives: other extensions hold pointers into it.
 cdef Segment _segment = None
@@ -62,9 +70,44 @@ def ensure(name: str) -> Segment:
         return _segment
     _use(memory.create_segment("hardy-board", memory.HDY_KIND_BOARD, BOARD_BYTES, BOARD_BYTES))
     encoded = name.encode("utf-8", "replace")
-    slot = hdy_board_claim(hdy_the_board, 0, 0, encoded, len(encoded))
+    slot = hdy_board_claim(hdy_the_board, 0, 0, 0, 0, encoded, len(encoded))
     hdy_board_set_identity(hdy_the_board, slot, hdy_self())
     return _segment
+
+
+cdef hdy_board *for_waits() except? NULL:
+    if hdy_the_board == NULL:
+        from multiprocessing.process import current_process
+        try:
+            ensure(current_process().name)
+        except (ForeignHandle, MemoryError, OSError):
+            return NULL
+    return hdy_the_board
+
+
+cdef int leave_stack(hdy_waiting *w) except -1:
+    cdef bytes text
+    if w.row != NULL and w.row.stack_bytes == 0 and hdy_now_ns() - w.row.since_ns > _LONG_NS:
+        text = _stack_text().encode("utf-8", "replace")
+        hdy_wait_leave_stack(w, text, len(text))
+    return 0
+
+
+def _stack_text() -> str:
+    """The stack of this thread without hardy's own frames, the innermost call last, as far as it has room."""
+    from traceback import extract_stack, format_list
+
+    frames = [each for each in extract_stack() if not each.filename.startswith(_PACKAGE)]
+    # What is above the begin of a process's work is how it was started; in a forked child, how its parent came to.
+    began = max((at for at, each in enumerate(frames[:-1], 1) if each.filename.endswith(_BEGINS)), default=0)
+    frames = frames[began:]
+    text, room = "", <int>HDY_WAIT_STACK
+    for line in reversed(format_list(frames)):
+        room -= len(line.encode("utf-8", "replace"))
+        if room < 0 and text:
+            break
+        text = line + text
+    return text or "(no Python frame)"
 
 
 def adopt(segment: Segment) -> None:
@@ -78,8 +121,14 @@ def adopt(segment: Segment) -> None:
     _use(segment)
 
 
-def claim(name: str, outlives: bool) -> int:
+def claim(name: str, outlives: bool, daemon: bool = False, restarts: int = 0) -> int:
     """Give a child that is about to start its place on the board, before it exists.
+
+    Args:
+        name: what it is called.
+        outlives: whether it was told to outlive its parent.
+        daemon: whether it ends when its parent exits.
+        restarts: how many processes had its place in a supervisor or a pool before it.
 
     Returns:
         the slot, or -1 when the board is full: the child is then nameless to others.
@@ -87,7 +136,8 @@ def claim(name: str, outlives: bool) -> int:
     cdef bytes encoded = name.encode("utf-8", "replace")
     cdef int slot = -1
     if hdy_the_board != NULL:
-        slot = hdy_board_claim(hdy_the_board, hdy_self(), outlives, encoded, len(encoded))
+        slot = hdy_board_claim(hdy_the_board, hdy_self(), outlives, HDY_SLOT_DAEMON if daemon else 0, restarts, encoded,
+                               len(encoded))
     return max(slot, -1)
 
 

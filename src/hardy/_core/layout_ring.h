@@ -24,6 +24,7 @@
 
 #include "guard.h"
 #include "layout.h"
+#include "layout_board.h"
 #include <stddef.h>
 
 #define HDY_UNIT_BYTES 65536u
@@ -32,6 +33,7 @@
 #define HDY_MAX_ARENAS 16384u /* 256 GiB a queue */
 #define HDY_TABLE_OFFSET 32768u
 #define HDY_USERS_OFFSET 8192u
+#define HDY_SIGN_OFFSET 4096u
 #define HDY_USERS 768u
 #define HDY_EXTENT_UNITS 255u /* the longest extent: an arena less its unit 0 */
 #define HDY_BLOCK_START 64u
@@ -184,6 +186,17 @@ typedef struct {
     uint32_t emptied; /* blocks that were read to the end and are to be freed, chained by unit.next */
 } hdy_ring;
 _Static_assert(offsetof(hdy_ring, head) == HDY_CACHE_LINE, "the sides follow the segment's head");
-_Static_assert(sizeof(hdy_ring) <= HDY_USERS_OFFSET, "the header fits");
+_Static_assert(sizeof(hdy_ring) <= HDY_SIGN_OFFSET, "the header fits");
+
+/* At HDY_SIGN_OFFSET: what the queue is called, and of which class; by the creator, once. */
+typedef struct {
+    hdy_label label;
+    char kind[32]; /* ends with 0 */
+} hdy_sign;
+
+static inline hdy_sign *hdy_sign_of(hdy_ring *r)
+{
+    return (hdy_sign *)((char *)r + HDY_SIGN_OFFSET);
+}
 
 #endif

@@ -1,7 +1,7 @@
 /* The shared cells of the sync objects: one struct each, with writer and guard of every field.
  *
  * A cell is cut from a slab (see memory.pyx), starts on a cache line and is all zero at first, so
- * that zero is the first state of everything. `kind` is written once by the creator and checked by
+ * that zero is the first state of everything. Behind the struct, a cell ends with its label (layout_board.h). `kind` is written once by the creator and checked by
  * whoever attaches. Protocols and what a reader finds after a death: docs/en/design/0002-sync.md.
  */
 #ifndef HDY_LAYOUT_SYNC_H
@@ -23,12 +23,17 @@ enum {
 
 /* ---- Lock and RLock: no guard; the owner word is the lock ---- */
 
+#define HDY_TAKEN_WITH 1u /* by `with`: who took it releases it */
+#define HDY_RELEASED_BY_HOLDER 2u
+#define HDY_RELEASED_BY_OTHER 4u
+
 typedef struct {
     uint32_t kind;      /*  0 creator */
     uint32_t depth;     /*  4 RLock only: the owner; how often it holds the lock */
     uint64_t owner;     /*  8 anyone, by compare-and-swap or exchange; see sync_lock.h */
-    uint64_t thread;    /* 16 the owner: key of the thread that acquired, 0 before it is known */
+    uint64_t thread;    /* 16 the owner: key of the thread that acquired | HDY_TAKEN_*, 0 before it is known */
     uint64_t recovered; /* 24 the owner: identity of the dead one it took the lock from, else 0 */
+    uint32_t habits;    /* 32 anyone, atomic: HDY_RELEASED_*, who has ever released it */
 } HDY_ALIGNED hdy_lock;
 _Static_assert(sizeof(hdy_lock) == HDY_CACHE_LINE, "a lock fills one cache line");
 

@@ -7,8 +7,9 @@ from cpython.exc cimport PyErr_CheckSignals
 from posix.unistd cimport close
 
 from hardy._core cimport board, runtime
-from hardy._core.board cimport hdy_board, HDY_STATUS_NONE, HDY_STATUS_UNKNOWN
-from hardy._core.runtime cimport hdy_rt, hdy_identity_of, hdy_now_ns, raise_errno
+from hardy._core.board cimport (HDY_STATUS_NONE, HDY_STATUS_UNKNOWN, HDY_WAITS_END, HDY_WAITS_TIMED, hdy_board,
+                                hdy_wait_begin, hdy_wait_end, hdy_waiting)
+from hardy._core.runtime cimport HDY_FOREVER, hdy_rt, hdy_identity_of, hdy_now_ns, raise_errno
 
 from hardy._core import runtime as _runtime
 
@@ -221,26 +222,37 @@ def thread_count() -> int:
     return hdy_line_threads()
 
 
-def wait_readable(fd: int, timeout_s: float | None) -> bool:
+def wait_readable(fd: int, timeout_s: float | None, identity: int = 0) -> bool:
     """Wait for a pidfd, without the GIL; signals interrupt it.
 
     Args:
         fd: the descriptor.
         timeout_s: seconds; None waits for ever, 0 or less only looks.
+        identity: whose end is waited for, to be shown to others; 0: it is not shown.
     """
     cdef long long deadline = runtime.deadline_ns(timeout_s)
     cdef int r
     cdef int c_fd = fd
-    while True:
-        with nogil:
-            r = hdy_poll_slice(c_fd, deadline)
-        if r < 0:
-            raise_errno(r, "waiting for a process")
-        PyErr_CheckSignals()
-        if r > 0:
-            return True
-        if hdy_now_ns() >= deadline:
-            return False
+    cdef unsigned long long whose = identity
+    cdef hdy_waiting w
+    w.row = NULL
+    try:
+        if whose and hdy_poll_slice(c_fd, 0) == 0:
+            hdy_wait_begin(&w, board.for_waits(), HDY_WAITS_END | (0 if deadline == HDY_FOREVER else HDY_WAITS_TIMED),
+                           0, whose, NULL, False)
+        while True:
+            with nogil:
+                r = hdy_poll_slice(c_fd, deadline)
+            if r < 0:
+                raise_errno(r, "waiting for a process")
+            PyErr_CheckSignals()
+            if r > 0:
+                return True
+            if hdy_now_ns() >= deadline:
+                return False
+            board.leave_stack(&w)
+    finally:
+        hdy_wait_end(&w)
 
 
 _runtime._declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])

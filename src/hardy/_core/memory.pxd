@@ -24,6 +24,8 @@ cdef class Segment:
     cdef size_t map_bytes
     cdef object __weakref__
     cdef readonly bytes uid
+    # What the segment is called where 16 bytes are too many: the first 8 of its uid.
+    cdef unsigned long long number(self) noexcept
     # Raises ForeignHandle once this process lives in another pid namespace than the segment.
     cdef int check(self) except -1
 

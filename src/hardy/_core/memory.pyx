@@ -85,6 +85,9 @@ cdef class Segment:
             )
         return 0
 
+    cdef unsigned long long number(self) noexcept:
+        return (<hdy_head *>self.base).uid[0] if self.base != NULL else 0
+
     def allocated_bytes(self) -> int:
         """Memory that the kernel holds for this segment now, in bytes."""
         return _os.fstat(self.fd).st_blocks * 512
@@ -240,6 +243,8 @@ cdef class Cell:
 
     def __dealloc__(self):
         if self.segment is not None and self.segment is _slab and not self._shared and self._forked == hdy_rt.forked:
+            # Its label, at the end, is that of no object from now on.
+            memset(self.at + self.nbytes - _LINE, 0, _LINE)
             try:
                 _free.setdefault(self.nbytes, []).append(self.offset)
             except MemoryError:

@@ -1,6 +1,8 @@
 # The queue of the core; see ring.pyx, ring.h.
 from libc.stdint cimport uint64_t
 
+from hardy._core.board cimport hdy_waiting
+from hardy._core.label cimport hdy_label
 from hardy._core.runtime cimport hdy_runtime
 from hardy._core.memory cimport Segment, hdy_head
 from hardy._core.batch cimport hdy_got, hdy_message
@@ -99,6 +101,10 @@ cdef extern from "repair.h":
     ctypedef struct hdy_user:
         unsigned long long identity
         unsigned int flags, waiting
+    ctypedef struct hdy_sign:
+        hdy_label label
+        char kind[32]
+    hdy_sign *hdy_sign_of(hdy_ring *) noexcept nogil
     ctypedef struct hdy_lease:
         unsigned int unit, index
         unsigned long long seq
@@ -164,6 +170,8 @@ cdef class Ring:
     cdef unsigned long long _most_at_once
     cdef object _dumps, _loads
     cdef object __weakref__
+    cdef int _show(self, hdy_waiting *w, int what, long long deadline, int turn) except -1
+    cdef int _write_sign(self, object name) except -1
     cdef int _setup(self, Segment segment, object codec) except -1
     cdef int _found(self, object name) except -1
     # 0: in that side's guard; -1: it was not to be had by the deadline, or not at all when `block` is false.

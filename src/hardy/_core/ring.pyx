@@ -9,6 +9,9 @@ from libc.stdlib cimport calloc, free
 import threading as _threading
 
 from hardy._core cimport board, runtime
+from hardy._core.board cimport (HDY_WAITS_DONE, HDY_WAITS_ITEMS, HDY_WAITS_SPACE, HDY_WAITS_TIMED, hdy_wait_begin,
+                                hdy_wait_end, hdy_waiting)
+from hardy._core.label cimport write_label
 from hardy._core.memory cimport HDY_KIND_RING, Segment, create_segment
 from hardy._core.runtime cimport (HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt,
                                   raise_errno)
@@ -88,7 +91,17 @@ cdef class Ring:
         cdef int rc = hdy_ring_init(&self.q, maxsize, maxbytes, max_deliveries, joinable)
         if rc < 0:
             check_rc(rc)
+        self._write_sign(name)
         self._found(name)
+
+    cdef int _write_sign(self, object name) except -1:
+        cdef hdy_sign *sign = hdy_sign_of(self.q.ring)
+        cdef bytes kind = type(self).__name__.encode("utf-8", "replace")
+        cdef int i
+        write_label(&sign.label, type(self).__name__, name)
+        for i in range(min(len(kind), <int>sizeof(sign.kind) - 1)):
+            sign.kind[i] = kind[i]
+        return 0
 
     def _attach(self, Segment segment, codec, name):
         self._setup(segment, codec)
@@ -184,13 +197,29 @@ cdef class Ring:
         # One slice of a wait, cut short by a wake-up or by any death in the program (whoever died may have had what
         # is waited for). 1: it ran out.
         cdef long long until = hdy_now_ns() + 1000000LL * min(_FIRST_SLICE_MS << min(turn, 3), _LONGEST_SLICE_MS)
+        cdef hdy_waiting w
         cdef int rc
         if until > deadline:
             until = deadline
+        self._show(&w, what, deadline, turn)
         with nogil:
             rc = hdy_sleep(&self.q.ring.waits[what].word, seen, board.deaths(), deaths, until)
+        if turn > 3:
+            board.leave_stack(&w)
+        hdy_wait_end(&w)
         PyErr_CheckSignals()
         return rc == -ETIMEDOUT
+
+    cdef int _show(self, hdy_waiting *w, int what, long long deadline, int turn) except -1:
+        # That this thread is about to sleep, for others to see.
+        cdef hdy_ring *r = self.q.ring
+        cdef unsigned int waits = HDY_WAITS_ITEMS if what == HDY_ITEMS else HDY_WAITS_SPACE
+        if what == HDY_DONE:
+            waits = HDY_WAITS_DONE
+        if deadline != HDY_FOREVER:
+            waits |= HDY_WAITS_TIMED
+        hdy_wait_begin(w, board.for_waits(), waits, self.segment.number(), 0, &hdy_sign_of(r).label, turn > 0)
+        return 0
 
     cdef int _await_items(
         self, bint asks, bint *waiting, unsigned int who, unsigned int seen, unsigned int deaths, long long deadline,

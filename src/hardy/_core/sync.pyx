@@ -6,6 +6,9 @@ from libc.errno cimport EPERM, ETIMEDOUT
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from hardy._core cimport board, runtime
+from hardy._core.board cimport (HDY_WAITS_EVENT, HDY_WAITS_LOCK, HDY_WAITS_RLOCK, hdy_board, hdy_wait_begin,
+                                hdy_wait_end, hdy_waiting)
+from hardy._core.label cimport hdy_label, write_label
 from hardy._core.runtime import _declare
 from hardy._core.memory cimport Cell, allocate_cell
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_now_ns, hdy_rt, hdy_self
@@ -24,11 +27,12 @@ cdef extern from "sync_lock.h":
     uint64_t hdy_owner_identity(uint64_t word) noexcept nogil
     bint hdy_alive_still(uint64_t identity, hdy_known *known) noexcept nogil
     uint32_t *hdy_low_half(uint64_t *word) noexcept nogil
-    bint hdy_lock_take(hdy_lock *l, uint64_t contended) noexcept nogil
+    bint hdy_lock_take(hdy_lock *l, uint64_t contended, uint64_t how) noexcept nogil
     bint hdy_lock_mark(hdy_lock *l, uint64_t *seen) noexcept nogil
-    bint hdy_lock_take_over(hdy_lock *l, uint64_t dead) noexcept nogil
+    bint hdy_lock_take_over(hdy_lock *l, uint64_t dead, uint64_t how) noexcept nogil
     bint hdy_lock_give_back(hdy_lock *l, uint64_t dead) noexcept nogil
     int hdy_lock_release(hdy_lock *l) noexcept nogil
+    void hdy_lock_show_holder(hdy_lock *l, hdy_waiting *w) noexcept nogil
     bint hdy_lock_held_here(hdy_lock *l) noexcept nogil
     bint hdy_lock_is_mine(hdy_lock *l) noexcept nogil
     bint hdy_rlock_enter(hdy_lock *l, uint32_t depth) noexcept nogil
@@ -52,13 +56,15 @@ hdy_rt = runtime.shared()
 cdef enum:
     _LONGEST_SLICE_NS = 100_000_000
     _NEVER = 0xFFFFFFFF
+    # In what let_go returns: the depth is above the flag.
+    _DEPTH_SHIFT = 1
 
 _RELEASED_TOO_OFTEN = "semaphore or lock released too many times"
 _NOT_OWNED = "attempt to release recursive lock not owned by thread"
 
 
 cdef int sleep_slice(
-    uint32_t *word, uint32_t seen, int64_t deadline, int64_t *slice_ns, bint watch_deaths=True
+    hdy_waiting *w, uint32_t *word, uint32_t seen, int64_t deadline, int64_t *slice_ns, bint watch_deaths=True
 ) except -1:
     cdef int64_t until = hdy_now_ns() + slice_ns[0]
     cdef uint32_t *deaths = NULL
@@ -75,6 +81,8 @@ cdef int sleep_slice(
     PyErr_CheckSignals()
     if r == -ETIMEDOUT:
         slice_ns[0] = min(2 * slice_ns[0], _LONGEST_SLICE_NS)
+        if slice_ns[0] == _LONGEST_SLICE_NS:
+            board.leave_stack(w)
         return 1
     # Whoever died may have held what is waited for.
     return deaths != NULL and deaths[0] != counted
@@ -92,9 +100,24 @@ cdef class SyncCell:
         self.forks = _NEVER
 
     cdef int make(self, uint32_t kind, uint32_t nbytes) except -1:
-        cdef Cell cell = allocate_cell(nbytes)
+        cdef Cell cell = allocate_cell(nbytes + sizeof(hdy_label))
         (<uint32_t *>cell.at)[0] = kind
         self.take(cell, kind, nbytes)
+        return 0
+
+    cdef hdy_label *label(self) noexcept:
+        return <hdy_label *>(self.cell.at + self.cell.nbytes - sizeof(hdy_label))
+
+    cdef int call(self, object name) except -1:
+        self.name = name
+        write_label(self.label(), type(self).__name__, name)
+        return 0
+
+    cdef int show(self, hdy_waiting *w, uint32_t what, int64_t deadline) except -1:
+        cdef hdy_board *b = board.for_waits()
+        if deadline != HDY_FOREVER:
+            what |= board.HDY_WAITS_TIMED
+        hdy_wait_begin(w, b, what, self.cell.segment.number(), self.cell.offset, self.label(), False)
         return 0
 
     cdef int take(self, Cell cell, uint32_t kind, uint32_t least_bytes) except -1:
@@ -122,14 +145,19 @@ cdef class LockCell(SyncCell):
     def _create(self, name: str | None) -> None:
         """Make a new lock in shared memory."""
         self.make(HDY_SYNC_LOCK, sizeof(hdy_lock))
-        self.at = <hdy_lock *>self.cell.at
-        self.name = name
+        self._bind(HDY_WAITS_LOCK)
+        self.call(name)
 
     def _adopt(self, cell: Cell, name: str | None) -> None:
         """Become a handle of the lock in `cell`."""
         self.take(cell, HDY_SYNC_LOCK, sizeof(hdy_lock))
-        self.at = <hdy_lock *>self.cell.at
+        self._bind(HDY_WAITS_LOCK)
         self.name = name
+
+    cdef int _bind(self, uint32_t waits) except -1:
+        self.at = <hdy_lock *>self.cell.at
+        self.waits = waits
+        return 0
 
     def acquire(self, bint block=True, timeout=None) -> bool:
         """True once this process holds the lock.
@@ -146,18 +174,28 @@ cdef class LockCell(SyncCell):
         cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
         if self.forks != hdy_rt.forks:
             self.recheck()
-        if hdy_lock_take(self.at, 0):
+        if hdy_lock_take(self.at, 0, 0):
             return True
-        return self.contend(block, deadline, 0)
+        return self.contend(block, deadline, 0, 0)
 
-    cdef bint contend(self, bint block, int64_t deadline, uint64_t contended) except -1:
+    cdef bint contend(self, bint block, int64_t deadline, uint64_t contended, uint64_t how) except -1:
+        cdef hdy_waiting w
+        w.row = NULL
+        try:
+            return self.wait_for_it(block, deadline, contended, how, &w)
+        finally:
+            hdy_wait_end(&w)
+
+    cdef bint wait_for_it(
+        self, bint block, int64_t deadline, uint64_t contended, uint64_t how, hdy_waiting *w
+    ) except -1:
         cdef int64_t slice_ns = FIRST_SLICE_NS
         cdef uint64_t seen
-        cdef bint last, look = False, alive
+        cdef bint last, look = False, shown = False, alive
         while True:
             seen = hdy_load(&self.at.owner)
             if seen == 0:
-                if hdy_lock_take(self.at, contended):
+                if hdy_lock_take(self.at, contended, how):
                     return True
                 continue
             last = not block or (deadline != HDY_FOREVER and hdy_now_ns() >= deadline)
@@ -165,7 +203,7 @@ cdef class LockCell(SyncCell):
                 with nogil:
                     alive = hdy_alive_still(hdy_owner_identity(seen), &self.known)
                 if not alive:
-                    if not hdy_lock_take_over(self.at, seen):
+                    if not hdy_lock_take_over(self.at, seen, how):
                         continue
                     try:
                         self._owner_died(hdy_owner_identity(seen))
@@ -183,7 +221,11 @@ cdef class LockCell(SyncCell):
                 continue
             # Whoever has slept keeps the flag up: it cannot know who else sleeps.
             contended = HDY_CONTENDED
-            look = sleep_slice(hdy_low_half(&self.at.owner), <uint32_t>seen, deadline, &slice_ns)
+            if not shown:
+                shown = True
+                self.show(w, self.waits, deadline)
+            hdy_lock_show_holder(self.at, w)
+            look = sleep_slice(w, hdy_low_half(&self.at.owner), <uint32_t>seen, deadline, &slice_ns)
             hdy_lock_slept()
 
     def release(self) -> None:
@@ -200,9 +242,9 @@ cdef class LockCell(SyncCell):
     def __enter__(self) -> bool:
         if self.forks != hdy_rt.forks:
             self.recheck()
-        if hdy_lock_take(self.at, 0):
+        if hdy_lock_take(self.at, 0, HDY_TAKEN_WITH):
             return True
-        return self.contend(True, HDY_FOREVER, 0)
+        return self.contend(True, HDY_FOREVER, 0, HDY_TAKEN_WITH)
 
     def __exit__(self, *exc_info) -> None:
         LockCell.release(self)
@@ -251,13 +293,14 @@ cdef class LockCell(SyncCell):
         return self.locked()
 
     cdef uint32_t let_go(self) except? 0:
+        cdef uint32_t depth = 1 << _DEPTH_SHIFT | (self.at.thread & HDY_TAKEN_WITH)
         LockCell.release(self)
-        return 1
+        return depth
 
     cdef int take_back(self, uint32_t depth) except -1:
         # With the flag up: others may have been sent to sleep on this lock by the same notify.
-        if not hdy_lock_take(self.at, HDY_CONTENDED):
-            LockCell.contend(self, True, HDY_FOREVER, HDY_CONTENDED)
+        if not hdy_lock_take(self.at, HDY_CONTENDED, depth & HDY_TAKEN_WITH):
+            LockCell.contend(self, True, HDY_FOREVER, HDY_CONTENDED, depth & HDY_TAKEN_WITH)
         return 0
 
 
@@ -267,13 +310,13 @@ cdef class RLockCell(LockCell):
     def _create(self, name: str | None) -> None:
         """Make a new lock in shared memory."""
         self.make(HDY_SYNC_RLOCK, sizeof(hdy_lock))
-        self.at = <hdy_lock *>self.cell.at
-        self.name = name
+        self._bind(HDY_WAITS_RLOCK)
+        self.call(name)
 
     def _adopt(self, cell: Cell, name: str | None) -> None:
         """Become a handle of the lock in `cell`."""
         self.take(cell, HDY_SYNC_RLOCK, sizeof(hdy_lock))
-        self.at = <hdy_lock *>self.cell.at
+        self._bind(HDY_WAITS_RLOCK)
         self.name = name
 
     def acquire(self, bint block=True, timeout=None) -> bool:
@@ -291,15 +334,18 @@ cdef class RLockCell(LockCell):
         cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
         if self.forks != hdy_rt.forks:
             self.recheck()
-        if hdy_lock_take(self.at, 0):
+        return self.enter(block, deadline, 0)
+
+    cdef bint enter(self, bint block, int64_t deadline, uint64_t how) except -1:
+        if hdy_lock_take(self.at, 0, how):
             return hdy_rlock_enter(self.at, 1)
         if hdy_lock_is_mine(self.at):
             return hdy_rlock_enter(self.at, self.at.depth + 1)
-        return self.contend(block, deadline, 0)
+        return self.contend(block, deadline, 0, how)
 
-    cdef bint contend(self, bint block, int64_t deadline, uint64_t contended) except -1:
+    cdef bint contend(self, bint block, int64_t deadline, uint64_t contended, uint64_t how) except -1:
         try:
-            if not LockCell.contend(self, block, deadline, contended):
+            if not LockCell.contend(self, block, deadline, contended, how):
                 return False
         except BaseException:
             # OwnerDied: raised while the lock is held, hence with a depth.
@@ -320,7 +366,9 @@ cdef class RLockCell(LockCell):
             raise AssertionError(_NOT_OWNED)
 
     def __enter__(self) -> bool:
-        return RLockCell.acquire(self)
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        return self.enter(True, HDY_FOREVER, HDY_TAKEN_WITH)
 
     def __exit__(self, *exc_info) -> None:
         RLockCell.release(self)
@@ -330,14 +378,14 @@ cdef class RLockCell(LockCell):
         return self.at.depth if LockCell._count(self) else 0
 
     cdef uint32_t let_go(self) except? 0:
-        cdef uint32_t depth = self.at.depth
+        cdef uint32_t depth = self.at.depth << _DEPTH_SHIFT | (self.at.thread & HDY_TAKEN_WITH)
         LockCell.release(self)
         return depth
 
     cdef int take_back(self, uint32_t depth) except -1:
-        if not hdy_lock_take(self.at, HDY_CONTENDED):
-            self.contend(True, HDY_FOREVER, HDY_CONTENDED)
-        hdy_rlock_enter(self.at, depth)
+        if not hdy_lock_take(self.at, HDY_CONTENDED, depth & HDY_TAKEN_WITH):
+            self.contend(True, HDY_FOREVER, HDY_CONTENDED, depth & HDY_TAKEN_WITH)
+        hdy_rlock_enter(self.at, depth >> _DEPTH_SHIFT)
         return 0
 
 
@@ -348,7 +396,7 @@ cdef class EventCell(SyncCell):
         """Make a new event in shared memory."""
         self.make(HDY_SYNC_EVENT, sizeof(hdy_event))
         self.at = <hdy_event *>self.cell.at
-        self.name = name
+        self.call(name)
 
     def _adopt(self, cell: Cell, name: str | None) -> None:
         """Become a handle of the event in `cell`."""
@@ -385,15 +433,22 @@ cdef class EventCell(SyncCell):
         """
         cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
         cdef int64_t slice_ns = FIRST_SLICE_NS
+        cdef hdy_waiting w
         cdef uint32_t since, seen
         if self.forks != hdy_rt.forks:
             self.recheck()
         since = hdy_load_32(&self.at.word)
-        while not hdy_event_passed(self.at, since, &seen):
-            if deadline != HDY_FOREVER and hdy_now_ns() >= deadline:
-                return False
-            sleep_slice(&self.at.word, seen, deadline, &slice_ns)
-            hdy_event_slept()
+        if hdy_event_passed(self.at, since, &seen):
+            return True
+        self.show(&w, HDY_WAITS_EVENT, deadline)
+        try:
+            while not hdy_event_passed(self.at, since, &seen):
+                if deadline != HDY_FOREVER and hdy_now_ns() >= deadline:
+                    return False
+                sleep_slice(&w, &self.at.word, seen, deadline, &slice_ns)
+                hdy_event_slept()
+        finally:
+            hdy_wait_end(&w)
         return True
 
 

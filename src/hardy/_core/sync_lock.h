@@ -25,6 +25,7 @@
 #define HDY_SYNC_LOCK_H
 
 #include "layout_sync.h"
+#include "wait.h"
 
 #define HDY_CONTENDED (1ull << HDY_PID_BITS)
 
@@ -45,13 +46,6 @@ static inline uint32_t *hdy_low_half(uint64_t *word)
 #else
     return (uint32_t *)word + 1;
 #endif
-}
-
-/* Names a living thread among those of all processes. pthread_self() alone does not: the main
- * threads of a parent and of its forked child have the same. */
-static inline uint64_t hdy_thread_key(void)
-{
-    return (uint64_t)(uintptr_t)pthread_self() + hdy_self() * 0x9e3779b97f4a7c15ull;
 }
 
 /* What a handle knows of the owner that it met last; this process's own. */
@@ -81,15 +75,15 @@ static inline int hdy_alive_still(uint64_t identity, hdy_known *known)
     return alive;
 }
 
-/* 1: the lock was free and is ours; 0: it was not. */
-static inline int hdy_lock_take(hdy_lock *l, uint64_t contended)
+/* 1: the lock was free and is ours; 0: it was not. `how`: 0 or HDY_TAKEN_WITH. */
+static inline int hdy_lock_take(hdy_lock *l, uint64_t contended, uint64_t how)
 {
     uint64_t expected = 0;
     HDY_FAILPOINT("lock.acquire.before_cas");
     if (!hdy_cas(&l->owner, &expected, hdy_owner_word(hdy_self()) | contended))
         return 0;
     HDY_FAILPOINT("lock.acquire.after_cas");
-    __atomic_store_n(&l->thread, hdy_thread_key(), __ATOMIC_RELAXED);
+    __atomic_store_n(&l->thread, hdy_thread_key() | how, __ATOMIC_RELAXED);
     HDY_FAILPOINT("lock.acquire.after_thread");
     return 1;
 }
@@ -108,7 +102,7 @@ static inline int hdy_lock_mark(hdy_lock *l, uint64_t *seen)
 }
 
 /* From a dead owner. `dead` is the whole word that named it. Others may sleep, hence the flag. */
-static inline int hdy_lock_take_over(hdy_lock *l, uint64_t dead)
+static inline int hdy_lock_take_over(hdy_lock *l, uint64_t dead, uint64_t how)
 {
     uint64_t expected = dead;
     HDY_FAILPOINT("lock.recover.before_cas");
@@ -117,7 +111,7 @@ static inline int hdy_lock_take_over(hdy_lock *l, uint64_t dead)
     HDY_FAILPOINT("lock.recover.after_cas");
     hdy_store(&l->recovered, hdy_owner_identity(dead));
     HDY_FAILPOINT("lock.recover.after_recovered");
-    __atomic_store_n(&l->thread, hdy_thread_key(), __ATOMIC_RELAXED);
+    __atomic_store_n(&l->thread, hdy_thread_key() | how, __ATOMIC_RELAXED);
     HDY_FAILPOINT("lock.recover.after_thread");
     return 1;
 }
@@ -137,11 +131,20 @@ static inline int hdy_lock_give_back(hdy_lock *l, uint64_t dead)
     return done;
 }
 
+/* Whether the thread that took it last, and has not released it, is this one. */
+static inline int hdy_lock_of_thread(hdy_lock *l)
+{
+    return (hdy_load_relaxed(&l->thread) & ~HDY_THREAD_FLAGS) == hdy_thread_key();
+}
+
 /* 0, or -EINVAL when it was free. Whoever calls need not be the owner. */
 static inline int hdy_lock_release(hdy_lock *l)
 {
     if (hdy_load_relaxed(&l->owner) == 0)
         return -EINVAL;
+    uint32_t habit = hdy_lock_of_thread(l) ? HDY_RELEASED_BY_HOLDER : HDY_RELEASED_BY_OTHER;
+    if (HDY_UNLIKELY(!(hdy_load_relaxed(&l->habits) & habit)))
+        __atomic_or_fetch(&l->habits, habit, __ATOMIC_RELAXED);
     HDY_FAILPOINT("lock.release.before_clear");
     __atomic_store_n(&l->thread, 0, __ATOMIC_RELAXED);
     if (HDY_UNLIKELY(hdy_load_relaxed(&l->recovered)))
@@ -158,6 +161,15 @@ static inline int hdy_lock_release(hdy_lock *l)
     return 0;
 }
 
+/* Shows who holds the lock. That `thread` names a thread proves that this one holds it: it is written after the
+ * lock was taken, and cleared before it is released, by whoever releases it. */
+static inline void hdy_lock_show_holder(hdy_lock *l, hdy_waiting *w)
+{
+    uint64_t thread = hdy_load(&l->thread), holder = hdy_owner_identity(hdy_load(&l->owner));
+    uint32_t how = (thread & HDY_TAKEN_WITH) | hdy_load_relaxed(&l->habits);
+    hdy_wait_sees(w, holder, thread & ~HDY_THREAD_FLAGS, how);
+}
+
 static inline int hdy_lock_held_here(hdy_lock *l)
 {
     uint64_t word = hdy_load_relaxed(&l->owner) & ~HDY_CONTENDED;
@@ -166,7 +178,7 @@ static inline int hdy_lock_held_here(hdy_lock *l)
 
 static inline int hdy_lock_is_mine(hdy_lock *l)
 {
-    return hdy_lock_held_here(l) && hdy_load_relaxed(&l->thread) == hdy_thread_key();
+    return hdy_lock_held_here(l) && hdy_lock_of_thread(l);
 }
 
 /* ---- RLock: the same word; the depth is the owner's own ---- */

@@ -4,6 +4,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from threading import BrokenBarrierError
 
 from hardy._core cimport runtime
+from hardy._core.board cimport HDY_WAITS_BARRIER, HDY_WAITS_CONDITION, hdy_wait_end, hdy_waiting
 from hardy._core.memory cimport Cell
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_now_ns, hdy_rt, hdy_self
 from hardy._core.runtime import _declare
@@ -87,7 +88,7 @@ cdef class ConditionCell(PartyCell):
         self._bind(lock)
         if hdy_cond_start(self.at) != 0:
             raise MemoryError("creating a condition: pthread_mutex_init failed")
-        self.name = name
+        self.call(name)
 
     def _adopt(self, cell: Cell, name: str | None, lock: LockCell) -> None:
         """Become a handle of the condition in `cell`."""
@@ -152,13 +153,18 @@ cdef class ConditionCell(PartyCell):
 
     cdef int _sleep(self, uint32_t row, int64_t deadline) except -1:
         cdef int64_t slice_ns = FIRST_SLICE_NS
+        cdef hdy_waiting w
         cdef uint32_t *state = &self.at.row[row].state
-        while hdy_load(state) == HDY_COND_WAITING:
-            if deadline != HDY_FOREVER and hdy_now_ns() >= deadline:
-                return 0
-            if sleep_slice(state, HDY_COND_WAITING, deadline, &slice_ns, watch_deaths=False):
-                self._sweep(HDY_COND_NOTIFIED)
-            hdy_cond_slept()
+        self.show(&w, HDY_WAITS_CONDITION, deadline)
+        try:
+            while hdy_load(state) == HDY_COND_WAITING:
+                if deadline != HDY_FOREVER and hdy_now_ns() >= deadline:
+                    return 0
+                if sleep_slice(&w, state, HDY_COND_WAITING, deadline, &slice_ns, watch_deaths=False):
+                    self._sweep(HDY_COND_NOTIFIED)
+                hdy_cond_slept()
+        finally:
+            hdy_wait_end(&w)
         return 0
 
     cdef int _sweep(self, uint32_t state) except -1:
@@ -228,7 +234,7 @@ cdef class BarrierCell(PartyCell):
         self._bind()
         if hdy_barrier_start(self.at, parties) != 0:
             raise MemoryError("creating a barrier: pthread_mutex_init failed")
-        self.name = name
+        self.call(name)
 
     def _adopt(self, cell: Cell, name: str | None) -> None:
         """Become a handle of the barrier in `cell`."""
@@ -248,6 +254,7 @@ cdef class BarrierCell(PartyCell):
         """Arrive and wait for the others; the index of arrival."""
         cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
         cdef int64_t slice_ns = FIRST_SLICE_NS
+        cdef hdy_waiting w
         cdef hdy_call call
         cdef int r, index
         call.identity = 0
@@ -264,8 +271,12 @@ cdef class BarrierCell(PartyCell):
                 break
             if deadline != HDY_FOREVER and hdy_now_ns() >= deadline:
                 raise BrokenBarrierError("the time was over before the barrier took this party in; it is not broken")
-            if sleep_slice(&self.party.turn, call.turn, deadline, &slice_ns):
-                self._sweep()
+            self.show(&w, HDY_WAITS_BARRIER, deadline)
+            try:
+                if sleep_slice(&w, &self.party.turn, call.turn, deadline, &slice_ns):
+                    self._sweep()
+            finally:
+                hdy_wait_end(&w)
             call.ticket = 0
         if r == -EPIPE:
             self._raise_broken(call.identity)
@@ -293,15 +304,21 @@ cdef class BarrierCell(PartyCell):
 
     cdef int _sleep(self, hdy_call *call, int64_t deadline) except -1:
         cdef int64_t slice_ns = FIRST_SLICE_NS
+        cdef hdy_waiting w
         cdef int r = -EAGAIN
-        while r == -EAGAIN:
-            if deadline != HDY_FOREVER and hdy_now_ns() >= deadline:
-                return -ETIMEDOUT
-            hdy_barrier_sleeps()
-            if sleep_slice(&self.party.turn, call.turn, deadline, &slice_ns) and hdy_party_should_sweep(self.party):
-                self._sweep()
-            hdy_barrier_slept()
-            r = self.run(hdy_barrier_leave, call, HDY_FOREVER)
+        self.show(&w, HDY_WAITS_BARRIER, deadline)
+        try:
+            while r == -EAGAIN:
+                if deadline != HDY_FOREVER and hdy_now_ns() >= deadline:
+                    return -ETIMEDOUT
+                hdy_barrier_sleeps()
+                if (sleep_slice(&w, &self.party.turn, call.turn, deadline, &slice_ns)
+                        and hdy_party_should_sweep(self.party)):
+                    self._sweep()
+                hdy_barrier_slept()
+                r = self.run(hdy_barrier_leave, call, HDY_FOREVER)
+        finally:
+            hdy_wait_end(&w)
         return r
 
     cdef int _sweep(self) except -1:

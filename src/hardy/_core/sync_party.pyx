@@ -4,6 +4,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 from threading import get_ident
 
 from hardy._core cimport runtime
+from hardy._core.board cimport (HDY_WAITS_READ, HDY_WAITS_SEMAPHORE, HDY_WAITS_WRITE, hdy_wait_end,
+                                hdy_waiting)
 from hardy._core.memory cimport Cell
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_now_ns, hdy_rt
 from hardy._core.runtime import _declare
@@ -116,7 +118,7 @@ cdef class SemaphoreCell(PartyCell):
         self._bind()
         if hdy_sem_start(self.at, value, bound) != 0:
             raise MemoryError("creating a semaphore: pthread_mutex_init failed")
-        self.name = name
+        self.call(name)
 
     def _adopt(self, cell: Cell, name: str | None) -> None:
         """Become a handle of the semaphore in `cell`."""
@@ -146,6 +148,14 @@ cdef class SemaphoreCell(PartyCell):
         return self._take(hdy_sem_acquire, block, HDY_FOREVER if timeout is None else deadline_ns(timeout))
 
     cdef bint _take(self, hdy_op op, bint block, int64_t deadline) except -1:
+        cdef hdy_waiting w
+        w.row = NULL
+        try:
+            return self._take_or_wait(op, block, deadline, &w)
+        finally:
+            hdy_wait_end(&w)
+
+    cdef bint _take_or_wait(self, hdy_op op, bint block, int64_t deadline, hdy_waiting *w) except -1:
         cdef int64_t slice_ns = FIRST_SLICE_NS
         cdef hdy_call call
         cdef bint over, look = False
@@ -163,8 +173,10 @@ cdef class SemaphoreCell(PartyCell):
                 continue
             if over:
                 return False
+            if w.row == NULL:
+                self.show(w, HDY_WAITS_SEMAPHORE, deadline)
             hdy_sem_sleeps()
-            look = sleep_slice(&self.party.turn, call.turn, deadline, &slice_ns)
+            look = sleep_slice(w, &self.party.turn, call.turn, deadline, &slice_ns)
             hdy_sem_slept()
 
     cdef int _sweep(self) except -1:
@@ -246,7 +258,7 @@ cdef class RWLockCell(PartyCell):
         self._bind()
         if hdy_rw_start(self.at) != 0:
             raise MemoryError("creating an RWLock: pthread_mutex_init failed")
-        self.name = name
+        self.call(name)
 
     def _adopt(self, cell: Cell, name: str | None) -> None:
         """Become a handle of the lock in `cell`."""
@@ -357,6 +369,14 @@ cdef class RWLockCell(PartyCell):
         return 0
 
     cdef bint _wait(self, hdy_op op, hdy_call *call, bint block, int64_t deadline) except -1:
+        cdef hdy_waiting w
+        w.row = NULL
+        try:
+            return self._run_or_wait(op, call, block, deadline, &w)
+        finally:
+            hdy_wait_end(&w)
+
+    cdef bint _run_or_wait(self, hdy_op op, hdy_call *call, bint block, int64_t deadline, hdy_waiting *w) except -1:
         cdef int64_t slice_ns = FIRST_SLICE_NS
         cdef bint over, look = False
         cdef int number = call.number, r
@@ -372,8 +392,10 @@ cdef class RWLockCell(PartyCell):
                 continue
             if over:
                 return False
+            if w.row == NULL:
+                self.show(w, HDY_WAITS_READ if op == hdy_rw_read else HDY_WAITS_WRITE, deadline)
             hdy_rw_sleeps()
-            look = sleep_slice(&self.party.turn, call.turn, deadline, &slice_ns)
+            look = sleep_slice(w, &self.party.turn, call.turn, deadline, &slice_ns)
             hdy_rw_slept()
 
     cdef bint _sweep(self) except -1:

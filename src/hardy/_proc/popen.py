@@ -69,7 +69,8 @@ class Popen(popen_fork.Popen):
         self.memory_kills = count_memory_kills()
         self.result_file = OutcomeFile.create()
         runtime.hit("proc.start.before_claim")
-        self.slot = board.claim(process_obj.name, process_obj.outlive_parent)
+        restarts = process_obj.__dict__.get("_restarts", 0)
+        self.slot = board.claim(process_obj.name, process_obj.outlive_parent, process_obj.daemon, restarts)
         runtime.hit("proc.start.before_launch")
         try:
             self._launch(process_obj)
@@ -150,7 +151,7 @@ class Popen(popen_fork.Popen):
     def wait(self, timeout: float | None = None) -> int | None:
         if self.returncode is not None or self.child is None:
             return self.returncode
-        if not lifeline.wait_readable(self.child.pidfd, timeout):
+        if not lifeline.wait_readable(self.child.pidfd, timeout, self.child.identity):
             return None
         if self._look() is None and timeout is None:
             # A debugger holds the dead child back for a while after its pidfd is ready.

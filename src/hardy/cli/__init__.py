@@ -22,6 +22,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "demo": Command("hardy.apps.demo", "count words over hardy queues while counters are killed; check every total"),
+    "ps": Command("hardy.cli.ps", "show the processes of hardy's programs, and what each waits for"),
     "run": Command("hardy.cli.run", "run a program that imports multiprocessing, unchanged, on hardy"),
     "tickets": Command("hardy.apps.tickets.command", "sell tickets that many want, and never one too many"),
 }

@@ -37,6 +37,7 @@ class Child:
         self.spec = spec
         self.process: Any = None
         self.restarts = 0
+        self._starts = 0
 
     def start(self, ctx: Any) -> None:
         """Start its process.
@@ -48,9 +49,11 @@ class Child:
         arguments = (spec.start, tuple(spec.args), dict(spec.kwargs))
         # A daemon: should the supervisor's process end without having stopped it, it is ended then.
         process = ctx.Process(target=_run, args=arguments, name=spec.id, daemon=True)
+        process._restarts = self._starts
         with _held_back(ctx.get_start_method() == "fork"):
             process.start()
         self.process = process
+        self._starts += 1
 
     def collect(self) -> Ended:
         """How its process ended, which it has; its descriptors are given back."""

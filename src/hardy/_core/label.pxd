@@ -1,0 +1,12 @@
+# What a shared object is called, for those who look from outside; see layout_board.h.
+from libc.stdint cimport uint8_t, uint32_t
+
+cdef extern from "layout_board.h":
+    ctypedef struct hdy_label:
+        uint32_t number
+        uint8_t bytes, is_name
+        char text[56]
+    const unsigned int HDY_LABEL_TEXT
+
+# Writes the label of a new object: the user's name for it, or where it was made. `kind`: objects of one are numbered.
+cdef int write_label(hdy_label *label, object kind, object name) except -1

@@ -1,0 +1,98 @@
+"""What the kernel tells of processes, under /proc: who lives, and which memory of hardy's it has open."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+__all__ = ["Memfd", "Stat", "hardy_memfds", "pids", "read_command", "read_stat"]
+
+_PREFIX = "/memfd:hardy-"
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+class Stat(NamedTuple):
+    """A process at one instant.
+
+    Attributes:
+        pid, ppid: it and its parent.
+        state: as in `ps`: R runs, S sleeps, D waits for a device, T is stopped, Z is a zombie.
+        start_ticks: when it began, in clock ticks since the boot.
+        cpu_s: time on a processor so far.
+        rss_bytes: memory that it has, what it shares with others included.
+        threads: how many it has.
+        exit_status: of a zombie, as from waitpid.
+    """
+
+    pid: int
+    ppid: int
+    state: str
+    start_ticks: int
+    cpu_s: float
+    rss_bytes: int
+    threads: int
+    exit_status: int
+
+
+class Memfd(NamedTuple):
+    """A memory of hardy's that a process has open."""
+
+    pid: int
+    fd: int
+    name: str
+    inode: int
+
+
+def pids() -> list[int]:
+    """All processes."""
+    return sorted(int(name) for name in os.listdir("/proc") if name.isdecimal())
+
+
+def read_stat(pid: int) -> Stat | None:
+    """A process, also when it is a zombie; None when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
+    except OSError:
+        return None
+    # The command's name, in parentheses, may itself hold parentheses and spaces.
+    fields = text[text.rindex(b")") + 2 :].split()
+    return Stat(
+        pid=pid,
+        ppid=int(fields[1]),
+        state=fields[0].decode(),
+        start_ticks=int(fields[19]),
+        cpu_s=(int(fields[11]) + int(fields[12])) / _TICKS_PER_S,
+        rss_bytes=int(fields[21]) * _PAGE,
+        threads=int(fields[17]),
+        exit_status=int(fields[49]) if len(fields) > 49 else 0,
+    )
+
+
+def read_command(pid: int) -> list[str]:
+    """The command line; empty for a zombie, and when there is none."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return [word.decode(errors="replace") for word in file.read().split(b"\0") if word]
+    except OSError:
+        return []
+
+
+def hardy_memfds(pid: int) -> list[Memfd]:
+    """Hardy's memory that a process has open; empty when it is another user's."""
+    folder = f"/proc/{pid}/fd"
+    found = []
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return []
+    for name in names:
+        path = f"{folder}/{name}"
+        try:
+            target = os.readlink(path)
+            if target.startswith(_PREFIX):
+                found.append(Memfd(pid, int(name), target[len(_PREFIX) :].partition(" ")[0], os.stat(path).st_ino))
+        except OSError:
+            continue  # closed meanwhile
+    return found
