@@ -221,6 +221,33 @@ def test_queue_call_is_interrupted_when_a_holder_is_stopped(crew: Crew, call: An
         assert holder.ends_well()
 
 
+def test_queue_goes_on_when_a_call_is_interrupted_as_it_gets_its_turn(crew: Crew) -> None:
+    """I9: a call that Ctrl-C ends at the moment when a stopped process gives way keeps nobody waiting."""
+    queue = Queue()
+
+    def waits(line: Line, queue: Any) -> None:
+        try:
+            queue.put(message(1))
+        except KeyboardInterrupt:
+            line.say("interrupted")
+        signal.pause()
+
+    queue.put(message(1))
+    # In this order: see above.
+    holders = [stops_as_it_puts(crew, queue), stops_as_it_gets(crew, queue)]
+    caller = crew.start(waits, queue)
+    caller.wait_asleep()
+
+    caller.signal(signal.SIGINT)
+    for holder in holders:
+        holder.resume()
+
+    assert caller.has_said("interrupted")
+    queue.put(message(2), timeout=GO_ON_S)
+    assert number_of(queue.get(timeout=GO_ON_S)) == NUMBER
+    assert number_of(queue.get(timeout=GO_ON_S)) == 2
+
+
 def test_large_get_is_done_when_a_holder_is_stopped(crew: Crew) -> None:
     """A message that was taken is given to the caller, even if its memory cannot be given back now."""
     queue = Queue()

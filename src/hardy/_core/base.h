@@ -35,6 +35,7 @@
 
 #define hdy_load(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
 #define hdy_load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define hdy_store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 /* Everything written before it is visible to whoever sees it: the shape of every commit. */
 #define hdy_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
 #define hdy_store_seq(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)

@@ -11,16 +11,20 @@ static inline hdy_end *hdy_current(hdy_side *s)
     return &s->end[hdy_load_relaxed(&s->commits) & 1];
 }
 
-/* A copy of it to change; visible to nobody before hdy_commit. In the side's guard. */
-static inline hdy_end *hdy_begin(hdy_side *s)
+/* A copy of it to change, which hdy_commit writes down. In the side's guard. */
+static inline hdy_end hdy_begin(hdy_side *s)
 {
-    uint64_t holds = hdy_load_relaxed(&s->commits) & 1;
-    s->end[!holds] = s->end[holds];
-    return &s->end[!holds];
+    return *hdy_current(s);
 }
 
-static inline void hdy_commit(hdy_side *s)
+/* The end that does not hold may be under a late reader's eyes (hdy_peek): hence word by word. */
+static inline void hdy_commit(hdy_side *s, const hdy_end *n)
 {
+    hdy_end *to = &s->end[~hdy_load_relaxed(&s->commits) & 1];
+    hdy_store_relaxed(&to->seq, n->seq);
+    hdy_store_relaxed(&to->bytes, n->bytes);
+    hdy_store_relaxed(&to->unit, n->unit);
+    hdy_store_relaxed(&to->off, n->off);
     HDY_FAILPOINT("ring.commit.before");
     hdy_store(&s->commits, hdy_load_relaxed(&s->commits) + 1);
     HDY_FAILPOINT("ring.commit.after");
@@ -36,7 +40,11 @@ static inline uint64_t hdy_peek(hdy_side *s, hdy_end *out)
     uint64_t commits;
     do {
         commits = hdy_load(&s->commits);
-        *out = s->end[commits & 1];
+        const hdy_end *from = &s->end[commits & 1];
+        out->seq = hdy_load_relaxed(&from->seq);
+        out->bytes = hdy_load_relaxed(&from->bytes);
+        out->unit = hdy_load_relaxed(&from->unit);
+        out->off = hdy_load_relaxed(&from->off);
         __atomic_thread_fence(__ATOMIC_ACQUIRE);
     } while (HDY_UNLIKELY(hdy_load_relaxed(&s->commits) != commits));
     return commits;
@@ -123,18 +131,18 @@ static inline void hdy_notify(hdy_queue *q, int what, uint64_t n)
     HDY_FAILPOINT("ring.wake.after");
 }
 
-/* Sees to it that up to n are woken when the guard is left. */
-static inline void hdy_wake(hdy_queue *q, int what, uint64_t n)
+/* Sees to it that up to n are woken when that side's guard, in which the caller is, is left. */
+static inline void hdy_wake(hdy_queue *q, const hdy_side *s, int what, uint64_t n)
 {
-    q->wake[what] += n;
+    q->wake[s == &q->ring->tail][what] += n;
 }
 
 /* Leaves a side's guard, and wakes whom the operation has news for. */
 static inline void hdy_leave(hdy_queue *q, hdy_side *s)
 {
-    uint64_t wake[3];
-    memcpy(wake, q->wake, sizeof wake);
-    memset(q->wake, 0, sizeof wake);
+    uint64_t wake[3], *noted = q->wake[s == &q->ring->tail];
+    memcpy(wake, noted, sizeof wake);
+    memset(noted, 0, sizeof wake);
     hdy_guard_unlock(&s->guard);
     hdy_fence_after_unlock();
     HDY_FAILPOINT("ring.leave.after_unlock");

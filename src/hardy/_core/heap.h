@@ -23,7 +23,7 @@ typedef struct {
     hdy_ring *ring; /* = arena[0] */
     char **arena;   /* HDY_MAX_ARENAS pointers, mapped on demand, never unmapped before the queue */
     int fd;
-    uint64_t wake[3];  /* by HDY_ITEMS..: sleepers to wake when the guard is left */
+    uint64_t wake[2][3]; /* guard: head, tail; by HDY_ITEMS..: sleepers to wake when it is left */
     uint32_t forks;    /* hdy_rt->forks when `user` and `user_flags` were written */
     uint32_t user;     /* index + 1 of this process's entry; 0: none yet */
     uint32_t user_flags;
@@ -59,6 +59,14 @@ static inline char *hdy_arena(hdy_queue *q, uint32_t a)
         return none;
     }
     return m;
+}
+
+/* Of all arenas but the first, which is the segment's; when nobody uses the view any more. */
+static inline void hdy_unmap_arenas(hdy_queue *q)
+{
+    for (uint32_t a = 1; q->ring && a < HDY_MAX_ARENAS && a < q->ring->arenas; a++)
+        if (q->arena[a])
+            munmap(q->arena[a], HDY_ARENA_BYTES);
 }
 
 /* Whether there is such a unit to allocate. Places come from shared memory, which a stray write may
@@ -121,7 +129,7 @@ static inline void hdy_heap_release(hdy_queue *q, hdy_unit *e, uint32_t unit, in
     for (uint32_t i = 0; i < n; i++)
         e[i].owner = resident ? HDY_RESIDENT : 0;
     if (resident)
-        r->retained += n;
+        hdy_store_relaxed(&r->retained, r->retained + n);
     HDY_FAILPOINT("heap.free.before_commit");
     hdy_store(&e->n, 0);
     HDY_FAILPOINT("heap.free.after_commit");
@@ -178,10 +186,12 @@ static inline uint32_t hdy_heap_sweep(hdy_queue *q)
         hdy_unit *t = hdy_table(arena);
         for (uint32_t i = 1, n; i < HDY_ARENA_UNITS; i += n) {
             n = hdy_span(t, i);
-            if (t[i].n == 0 || t[i].owner == 0 || t[i].owner == known_alive)
+            /* An owner may change meanwhile, in a side's guard; a dead one's does not. */
+            uint64_t owner = hdy_load(&t[i].owner);
+            if (t[i].n == 0 || owner == 0 || owner == known_alive)
                 continue;
-            if (t[i].owner != HDY_ABANDONED && hdy_alive(t[i].owner)) {
-                known_alive = t[i].owner;
+            if (owner != HDY_ABANDONED && hdy_alive(owner)) {
+                known_alive = owner;
                 continue;
             }
             HDY_FAILPOINT("heap.sweep.before_free");
@@ -231,7 +241,7 @@ again:
         HDY_FAILPOINT("heap.grow.after_truncate");
         if (!(arena = hdy_arena(q, a)))
             goto fail;
-        r->arenas = a + 1;
+        hdy_store(&r->arenas, a + 1);
         HDY_FAILPOINT("heap.grow.after_commit");
         i = 1;
     }
@@ -246,12 +256,12 @@ again:
     for (uint32_t k = 0; k < want; k++)
         if (e[k].owner == HDY_RESIDENT) {
             e[k].owner = 0;
-            r->retained -= r->retained > 0;
+            hdy_store_relaxed(&r->retained, r->retained - (r->retained > 0));
             fresh--;
         }
     if (fresh && r->punched >= fresh) {
         r->punched -= fresh;
-        r->keep = r->keep + fresh < HDY_KEEP_MOST ? r->keep + fresh : HDY_KEEP_MOST;
+        hdy_store_relaxed(&r->keep, r->keep + fresh < HDY_KEEP_MOST ? r->keep + fresh : HDY_KEEP_MOST);
     }
     e->owner = owner;
     if (owner)
@@ -272,6 +282,12 @@ static void hdy_heap_repair(void *object)
 static inline int hdy_heap_try(hdy_queue *q)
 {
     return hdy_guard_try(&q->ring->heap, hdy_heap_repair, q);
+}
+
+/* As hdy_guard_lock_slice: outside of the sides' guards, without the GIL. */
+static inline int hdy_heap_slice(hdy_queue *q)
+{
+    return hdy_guard_lock_slice(&q->ring->heap, hdy_heap_repair, q);
 }
 
 static inline void hdy_heap_leave(hdy_queue *q)
@@ -295,7 +311,7 @@ static inline uint32_t hdy_heap_take_unit(hdy_queue *q, int *error)
 static inline void hdy_heap_trim(hdy_queue *q, uint32_t most)
 {
     hdy_ring *r = q->ring;
-    r->keep = HDY_KEEP_UNITS;
+    hdy_store_relaxed(&r->keep, HDY_KEEP_UNITS);
     r->punched = 0;
     for (uint32_t a = r->arenas; a-- > 0 && r->retained > HDY_KEEP_UNITS && most;) {
         char *arena = hdy_arena(q, a);
@@ -318,7 +334,7 @@ static inline void hdy_heap_trim(hdy_queue *q, uint32_t most)
                 HDY_FAILPOINT("heap.trim.after_punch");
                 for (uint32_t k = i; k < i + run; k++)
                     t[k].owner = 0;
-                r->retained -= run;
+                hdy_store_relaxed(&r->retained, r->retained - run);
                 most -= run;
                 i += run;
             } else {
@@ -326,137 +342,6 @@ static inline void hdy_heap_trim(hdy_queue *q, uint32_t most)
             }
         }
     }
-}
-
-/* ---- a message's own chain of extents, in this process's hand: no guard but where it says so ---- */
-
-/* Copies `size` bytes to or from a chain, `skip` bytes after its start. 0 or -ENOMEM. */
-static inline int hdy_chain_copy(hdy_queue *q, uint32_t unit, uint64_t skip, char *bytes,
-                                 uint64_t size, int into)
-{
-    while (unit && size) {
-        hdy_unit *e = hdy_entry(q, unit);
-        char *p = hdy_unit_at(q, unit);
-        if (!e || !p)
-            return hdy_unit_error(q, unit);
-        uint32_t units = hdy_load(&e->n);
-        if (units == 0 || units > HDY_ARENA_UNITS - unit % HDY_ARENA_UNITS)
-            return -EUCLEAN;
-        uint64_t room = (uint64_t)units * HDY_UNIT_BYTES;
-        if (skip >= room) {
-            skip -= room;
-        } else {
-            uint64_t n = room - skip < size ? room - skip : size;
-            if (into)
-                memcpy(p + skip, bytes, n);
-            else
-                memcpy(bytes, p + skip, n);
-            bytes += n;
-            size -= n;
-            skip = 0;
-        }
-        unit = e->next;
-    }
-    return size ? -EUCLEAN : 0;
-}
-
-/* Maps a chain and looks whether it is one that holds `size` bytes: 0, -ENOMEM, or -EUCLEAN (a
- * stray write went over the table). Whoever takes a chain over asks first; the walks below trust it. */
-static inline int hdy_chain_check(hdy_queue *q, uint32_t unit, uint64_t size)
-{
-    uint64_t left = (size + HDY_UNIT_BYTES - 1) / HDY_UNIT_BYTES;
-    while (unit) {
-        hdy_unit *e = hdy_entry(q, unit);
-        if (!e)
-            return hdy_unit_error(q, unit);
-        uint32_t n = hdy_load(&e->n);
-        if (n == 0 || n > left || unit % HDY_ARENA_UNITS + n > HDY_ARENA_UNITS)
-            return -EUCLEAN;
-        left -= n;
-        unit = e->next;
-    }
-    return left ? -EUCLEAN : 0;
-}
-
-/* Sets the owner of every extent of a checked chain: the queue's become this process's, or the other way; in the
- * guard of the side at which the message goes in or out. */
-static inline void hdy_chain_own(hdy_queue *q, uint32_t unit, uint64_t owner)
-{
-    hdy_ring *r = q->ring;
-    while (unit) {
-        hdy_unit *e = hdy_entry(q, unit);
-        if (!owner != !e->owner)
-            hdy_heap_count_hands(r, owner ? 1 : -1);
-        hdy_store(&e->owner, owner);
-        unit = e->next;
-    }
-}
-
-/* How long who frees a chain tries for the guard before it abandons the chain (see hdy_guard_lock_slice). */
-#define HDY_HAND_SLICES 4
-
-/* Leaves a chain in this process's hand to the next sweep; needs no guard, for nobody else may change it. */
-static inline void hdy_chain_abandon(hdy_queue *q, uint32_t unit)
-{
-    while (unit) {
-        hdy_unit *e = hdy_entry(q, unit);
-        if (!e)
-            return;
-        uint32_t next = e->next; /* after the store the extent may be anybody's */
-        hdy_store(&e->owner, HDY_ABANDONED);
-        unit = next;
-    }
-}
-
-/* Units of a chain, at least 1. */
-static inline uint32_t hdy_chain_units(hdy_queue *q, uint32_t unit)
-{
-    uint32_t n = 0;
-    for (hdy_unit *e; unit && (e = hdy_entry(q, unit)) && e->n && n < HDY_MAX_ARENAS * HDY_ARENA_UNITS; unit = e->next)
-        n += e->n;
-    return n;
-}
-
-/* Frees a chain in this process's hand; in the heap's guard. `resident`: its pages stay. */
-static inline void hdy_chain_free(hdy_queue *q, uint32_t unit, int resident)
-{
-    hdy_ring *r = q->ring;
-    while (unit) {
-        hdy_unit *e = hdy_entry(q, unit);
-        if (!e || e->n == 0 || e->n > HDY_ARENA_UNITS - unit % HDY_ARENA_UNITS)
-            return;
-        uint32_t next = e->next;
-        hdy_heap_count_hands(r, -1);
-        hdy_heap_release(q, e, unit, resident);
-        unit = next;
-    }
-}
-
-/* Takes extents for `size` bytes into this process's hand; in the heap's guard. As hdy_heap_alloc. */
-static inline uint32_t hdy_chain_alloc(hdy_queue *q, uint64_t size, int *error)
-{
-    uint64_t units = (size + HDY_UNIT_BYTES - 1) / HDY_UNIT_BYTES;
-    uint32_t first = 0, last = 0;
-    if (units > (uint64_t)HDY_MAX_ARENAS * HDY_EXTENT_UNITS) {
-        *error = -ENOSPC;
-        return 0;
-    }
-    while (units) {
-        uint32_t n = units > HDY_EXTENT_UNITS ? HDY_EXTENT_UNITS : (uint32_t)units;
-        uint32_t u = hdy_heap_alloc(q, n, hdy_self(), error);
-        if (!u) {
-            hdy_chain_free(q, first, 0);
-            return 0;
-        }
-        if (last)
-            hdy_entry(q, last)->next = u;
-        else
-            first = u;
-        last = u;
-        units -= n;
-        HDY_FAILPOINT("heap.chain.after_extent");
-    }
-    return first;
 }
 
 #endif

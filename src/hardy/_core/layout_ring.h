@@ -15,9 +15,9 @@
  *
  * Guards: every field below names its own. Whoever needs several takes them in the order head, tail,
  * heap. `atomic` is a field that is changed by read-modify-write, with or without a guard.
- * Commit: an `end` exists twice. An operation copies the one that holds, changes the copy and memory
- * that no end reaches, and then counts `commits` up: that store is the operation. A death before it
- * leaves the queue as it was; what it had allocated is found by `hdy_ring_mend`.
+ * Commit: an `end` exists twice. An operation changes memory that no end reaches, writes the end that
+ * is to be over the one that does not hold, and then counts `commits` up: that store is the operation.
+ * A death before it leaves the queue as it was; what it had allocated is found by `hdy_ring_mend`.
  */
 #ifndef HDY_LAYOUT_RING_H
 #define HDY_LAYOUT_RING_H
@@ -158,8 +158,8 @@ typedef struct {
     hdy_guard heap HDY_ALIGNED;
     uint32_t arenas;   /* of the file; only grows */
     uint32_t hint;     /* no arena before this one has a free unit */
-    uint32_t retained; /* free units that keep their pages, */
-    uint32_t keep;     /* and how many may: grows while what was given back is wanted again at once */
+    uint32_t retained; /* free units that keep their pages (also read without the guard, as a guess), */
+    uint32_t keep;     /* and how many may (likewise): grows while what was given back is wanted again at once */
     uint32_t punched;  /* units given back and not yet wanted again */
 
     /* the next line: written once, before anyone else can see the queue, ... */

@@ -89,11 +89,11 @@ static inline void hdy_slot_return(hdy_queue *q, hdy_held *slot)
     HDY_FAILPOINT("lease.return.before_commit");
     if (dead) {
         if (r->leased == r->dead + 1)
-            hdy_wake(q, HDY_DONE, INT_MAX);
+            hdy_wake(q, &r->head, HDY_DONE, INT_MAX);
         hdy_store(&slot->state, HDY_SLOT_DEAD);
         r->dead++;
     } else {
-        hdy_wake(q, HDY_ITEMS, 1);
+        hdy_wake(q, &r->head, HDY_ITEMS, 1);
         hdy_store(&slot->state, HDY_SLOT_READY);
         r->ready++;
     }
@@ -185,12 +185,12 @@ static inline int hdy_lease_take(hdy_queue *q, hdy_lease *l, char *small, uint32
     hdy_held *slot = hdy_slot_find(q, l, &error);
     if (!slot)
         return error;
-    hdy_end *n = hdy_begin(&r->head);
-    hdy_record *rec = hdy_front(q, n, &emptied, &error);
+    hdy_end n = hdy_begin(&r->head);
+    hdy_record *rec = hdy_front(q, &n, &emptied, &error);
     if (!rec)
         return error;
     hdy_large large;
-    slot->seq = n->seq; /* not yet below the head's: the slot counts as free until the commit */
+    slot->seq = n.seq; /* not yet below the head's: the slot counts as free until the commit */
     slot->owner = hdy_self();
     slot->meta = rec->meta;
     slot->deliveries = 1;
@@ -216,9 +216,9 @@ static inline int hdy_lease_take(hdy_queue *q, hdy_lease *l, char *small, uint32
     }
     HDY_FAILPOINT("lease.take.before_state");
     hdy_store(&slot->state, HDY_SLOT_LEASED);
-    hdy_pass(n, rec, slot->size);
-    hdy_wake(q, HDY_SPACE, r->maxbytes ? INT_MAX : 1);
-    hdy_commit(&r->head);
+    hdy_pass(&n, rec, slot->size);
+    hdy_wake(q, &r->head, HDY_SPACE, r->maxbytes ? INT_MAX : 1);
+    hdy_commit(&r->head, &n);
     r->leased++;
     HDY_FAILPOINT("lease.take.after_commit");
     hdy_give_back(q, &emptied);
@@ -246,7 +246,7 @@ static inline int hdy_lease_ack(hdy_queue *q, const hdy_lease *l, uint32_t *hand
         return -ESTALE;
     uint32_t unit = slot->unit;
     if (r->leased == r->dead + 1 && !hdy_unread(r))
-        hdy_wake(q, HDY_DONE, INT_MAX);
+        hdy_wake(q, &r->head, HDY_DONE, INT_MAX);
     HDY_FAILPOINT("lease.ack.before_commit");
     hdy_store(&slot->state, HDY_SLOT_FREE);
     HDY_FAILPOINT("lease.ack.after_commit");
@@ -280,7 +280,7 @@ static inline int hdy_lease_bury(hdy_queue *q, const hdy_lease *l, int undo)
     if (!slot)
         return -ESTALE;
     if (r->leased == r->dead + 1)
-        hdy_wake(q, HDY_DONE, INT_MAX);
+        hdy_wake(q, &r->head, HDY_DONE, INT_MAX);
     if (undo && slot->deliveries)
         slot->deliveries--;
     HDY_FAILPOINT("lease.bury.before_commit");

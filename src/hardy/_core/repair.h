@@ -43,7 +43,7 @@ static void hdy_head_repair(void *object)
     hdy_count_leases(q);
     /* The dead one may have been about to wake someone. */
     for (int what = 0; what < 3; what++)
-        hdy_wake(q, what, INT_MAX);
+        hdy_wake(q, &q->ring->head, what, INT_MAX);
 }
 
 /* After a death in the tail's guard; in it. */
@@ -52,7 +52,7 @@ static void hdy_tail_repair(void *object)
     hdy_queue *q = object;
     hdy_store(&q->ring->dirty, 1);
     HDY_FAILPOINT("ring.repair.tail");
-    hdy_wake(q, HDY_ITEMS, INT_MAX);
+    hdy_wake(q, &q->ring->tail, HDY_ITEMS, INT_MAX);
 }
 
 /* A side's guard, for code that holds the GIL or not: 0, -EBUSY (try), -ETIMEDOUT (slice), ... */
@@ -69,11 +69,6 @@ static inline int hdy_try(hdy_queue *q, hdy_side *s)
 static inline int hdy_slice(hdy_queue *q, hdy_side *s)
 {
     return hdy_guard_lock_slice(&s->guard, hdy_repair_of(q, s), q);
-}
-
-static inline int hdy_heap_slice(hdy_queue *q)
-{
-    return hdy_guard_lock_slice(&q->ring->heap, hdy_heap_repair, q);
 }
 
 /* One operation on one message, when nothing is in its way: else -EAGAIN, -EBUSY, -EMSGSIZE, ..., and nothing done. */
@@ -127,7 +122,7 @@ static inline int hdy_mark_queue(hdy_queue *q, const hdy_marks *m)
         return -1;
     for (uint64_t left = tail->seq - head->seq; left || unit != tail->unit;) {
         char *block = hdy_unit_at(q, unit);
-        if (!block || off < HDY_BLOCK_START || off > HDY_UNIT_BYTES - sizeof(hdy_record))
+        if (!block || off < HDY_BLOCK_START || off & 7 || off > HDY_UNIT_BYTES - sizeof(hdy_record))
             return -1;
         hdy_record *rec = (hdy_record *)(block + off);
         hdy_large l;
@@ -191,7 +186,7 @@ static inline void hdy_free_unmarked(hdy_queue *q, const hdy_marks *m)
             i += span;
         }
     }
-    r->retained = retained;
+    hdy_store_relaxed(&r->retained, retained);
     r->hands = hands;
     r->hint = 0;
 }

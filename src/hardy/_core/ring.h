@@ -20,6 +20,7 @@
 #ifndef HDY_RING_H
 #define HDY_RING_H
 
+#include "chain.h"
 #include "message.h"
 #include "users.h"
 
@@ -117,7 +118,7 @@ static inline hdy_record *hdy_push_place(hdy_queue *q, hdy_end *n, uint32_t size
         *error = hdy_unit_error(q, n->unit);
         return NULL;
     }
-    if (HDY_UNLIKELY(n->off < HDY_BLOCK_START || n->off > HDY_UNIT_BYTES - sizeof(hdy_record))) {
+    if (HDY_UNLIKELY(n->off < HDY_BLOCK_START || n->off & 7 || n->off > HDY_UNIT_BYTES - sizeof(hdy_record))) {
         *error = -EUCLEAN;
         return NULL;
     }
@@ -182,9 +183,9 @@ static inline int hdy_push(hdy_queue *q, hdy_end *n, const hdy_message *m)
 static inline int hdy_ring_put(hdy_queue *q, const hdy_message *m, int count, int *done)
 {
     hdy_ring *r = q->ring;
-    hdy_end *n = hdy_begin(&r->tail);
+    hdy_end n = hdy_begin(&r->tail);
     int error = 0, i = 0;
-    while (i < count && (error = hdy_push(q, n, &m[i])) == 0)
+    while (i < count && (error = hdy_push(q, &n, &m[i])) == 0)
         i++;
     *done = i;
     if (i == 0)
@@ -195,8 +196,8 @@ static inline int hdy_ring_put(hdy_queue *q, const hdy_message *m, int count, in
             hdy_chain_own(q, m[k].unit, 0);
             HDY_FAILPOINT("ring.put.after_hand_over");
         }
-    hdy_wake(q, HDY_ITEMS, (uint64_t)i);
-    hdy_commit(&r->tail);
+    hdy_wake(q, &r->tail, HDY_ITEMS, (uint64_t)i);
+    hdy_commit(&r->tail, &n);
     return 0;
 }
 
@@ -244,7 +245,7 @@ static inline hdy_record *hdy_front(hdy_queue *q, hdy_end *n, hdy_emptied *out, 
             return NULL;
         }
         hdy_record *rec = (hdy_record *)(block + n->off);
-        if (HDY_UNLIKELY(n->off < HDY_BLOCK_START || n->off > HDY_UNIT_BYTES - sizeof *rec ||
+        if (HDY_UNLIKELY(n->off < HDY_BLOCK_START || n->off & 7 || n->off > HDY_UNIT_BYTES - sizeof *rec ||
                          rec->size > HDY_UNIT_BYTES - sizeof *rec - n->off ||
                          rec->size > HDY_INLINE_MAX ||
                          (rec->meta & HDY_LARGE && rec->size != sizeof(hdy_large)))) {
@@ -318,16 +319,16 @@ static inline int hdy_record_large(const hdy_record *rec, hdy_large *l)
 static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t room, int *done)
 {
     hdy_ring *r = q->ring;
-    hdy_end *n = hdy_begin(&r->head);
+    hdy_end n = hdy_begin(&r->head);
     hdy_emptied emptied;
     char *to = got->small;
     int error = 0, i = 0;
     uint32_t large = 0;
     emptied.n = 0;
     *done = 0;
-    while (i < count && hdy_has_next(q, n)) {
+    while (i < count && hdy_has_next(q, &n)) {
         hdy_large l;
-        hdy_record *rec = hdy_front(q, n, &emptied, &error);
+        hdy_record *rec = hdy_front(q, &n, &emptied, &error);
         if (!rec)
             break;
         hdy_got *g = &got[i];
@@ -342,13 +343,13 @@ static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t r
             if (g->room != l.size)
                 return -EMSGSIZE;
             g->unit = large = l.unit;
-            hdy_pass(n, rec, l.size);
+            hdy_pass(&n, rec, l.size);
             i++;
             break;
         }
         if (rec->size > room)
             break;
-        if (rec->size <= HDY_AHEAD_MOST && r->head.seen_seq - n->seq > HDY_AHEAD_MESSAGES)
+        if (rec->size <= HDY_AHEAD_MOST && r->head.seen_seq - n.seq > HDY_AHEAD_MESSAGES)
             hdy_ahead_to_read((char *)rec + HDY_AHEAD_BYTES, (uint32_t)sizeof(hdy_record) + rec->size);
         if (rec->size == 8)
             memcpy(to, rec + 1, 8); /* one instruction */
@@ -359,18 +360,18 @@ static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t r
         g->size = rec->size;
         to += hdy_align8(rec->size);
         room -= hdy_align8(rec->size) > room ? room : hdy_align8(rec->size);
-        hdy_pass(n, rec, rec->size);
+        hdy_pass(&n, rec, rec->size);
         i++;
         HDY_FAILPOINT("ring.get.after_copy");
     }
     if (i == 0)
         return error ? error : -EAGAIN;
     *done = i;
-    got->more = n->seq != r->head.seen_seq;
+    got->more = n.seq != r->head.seen_seq;
     if (r->joinable)
         hdy_user_act(q, hdy_progress_begin(r), i);
-    hdy_wake(q, HDY_SPACE, r->maxbytes ? INT_MAX : (uint64_t)i);
-    hdy_commit(&r->head);
+    hdy_wake(q, &r->head, HDY_SPACE, r->maxbytes ? INT_MAX : (uint64_t)i);
+    hdy_commit(&r->head, &n);
     if (r->joinable) {
         HDY_FAILPOINT("ring.get.before_settle");
         hdy_user_settle(r);

@@ -9,30 +9,6 @@ from hardy._core.batch cimport hdy_got, hdy_message
 
 cdef extern from "repair.h":
     """
-    /* Frees a chain in this process's hand, its pages too when many free ones are kept already.
-       Takes the heap's guard itself, without the GIL. When that is not to be had (its holder is stopped), the chain
-       is nobody's, and the next sweep frees it: no signal could end a longer wait here. */
-    static void hdy_hand_free(hdy_queue *q, uint32_t unit)
-    {
-        uint32_t units = hdy_chain_units(q, unit);
-        int resident = hdy_load_relaxed(&q->ring->retained) + units <= hdy_load_relaxed(&q->ring->keep);
-        if (!resident)
-            for (uint32_t u = unit; u; u = hdy_entry(q, u)->next)
-                hdy_punch(q, u, hdy_entry(q, u)->n);
-        HDY_FAILPOINT("heap.hand.before_free");
-        int r = -ETIMEDOUT;
-        for (int i = 0; i < HDY_HAND_SLICES && r == -ETIMEDOUT; i++)
-            r = hdy_heap_slice(q);
-        if (r == 0) {
-            hdy_chain_free(q, unit, resident);
-            if (!resident)
-                q->ring->punched += units;
-            hdy_heap_leave(q);
-        } else {
-            hdy_chain_abandon(q, unit);
-        }
-    }
-
     /* As hdy_futex_wait_either. A wake-up that dies with who was woken is made up for by the others' own looks. */
     static inline int hdy_sleep(
         uint32_t *word, uint32_t seen, uint32_t *other, uint32_t other_seen, int64_t deadline_ns)
@@ -41,13 +17,6 @@ cdef extern from "repair.h":
         if (r == 0)
             HDY_FAILPOINT("ring.wait.woken");
         return r;
-    }
-
-    static void hdy_unmap_arenas(hdy_queue *q)
-    {
-        for (uint32_t a = 1; q->ring && a < HDY_MAX_ARENAS && a < q->ring->arenas; a++)
-            if (q->arena[a])
-                munmap(q->arena[a], HDY_ARENA_BYTES);
     }
     """
     enum:
@@ -140,7 +109,7 @@ cdef extern from "repair.h":
     bint hdy_is_full(hdy_queue *, hdy_end *, unsigned long long) noexcept nogil
     bint hdy_exceeds(hdy_ring *, unsigned long long, unsigned long long, unsigned long long) noexcept nogil
     unsigned int hdy_ask(hdy_queue *, int) noexcept nogil
-    void hdy_wake(hdy_queue *, int, unsigned long long) noexcept nogil
+    void hdy_wake(hdy_queue *, hdy_side *, int, unsigned long long) noexcept nogil
     int hdy_sleep(unsigned int *, unsigned int, unsigned int *, unsigned int, long long) noexcept nogil
     hdy_user *hdy_users(hdy_ring *) noexcept nogil
     hdy_user *hdy_user_own(hdy_queue *) noexcept nogil

@@ -117,8 +117,6 @@ cdef class Ring:
     # ---- the guards ----
 
     cdef int _enter(self, hdy_side *side, bint block, long long deadline) except -2:
-        if self.q.ring == NULL:
-            self.segment.check()
         cdef int rc = hdy_try(&self.q, side)
         if rc == 0:
             return 0
@@ -131,12 +129,19 @@ cdef class Ring:
                 return -1
             with nogil:
                 rc = hdy_slice(&self.q, side)
+                if rc == 0:
+                    # Who waited for the GIL in the guard would hold it for as long as another thread keeps the GIL.
+                    hdy_leave(&self.q, side)
             PyErr_CheckSignals()
+            if rc == 0:
+                rc = hdy_try(&self.q, side)
         return 0
 
     cdef int _enter_head(self) except -1:
         # However long it takes; what the dead left is cleared away before.
-        if self.q.ring != NULL and self._has_chores():
+        if self.q.ring == NULL:
+            self.segment.check()
+        if self._has_chores():
             self._do_chores()
         while self._enter(&self.q.ring.head, True, HDY_FOREVER):
             pass
@@ -280,7 +285,7 @@ cdef class Ring:
                 hdy_store_seq(&r.ended, who)
                 over = hdy_unread(r) == 0
                 if over:
-                    hdy_wake(&self.q, HDY_ITEMS, 1 << 30)
+                    hdy_wake(&self.q, &self.q.ring.head, HDY_ITEMS, 1 << 30)
                 else:
                     r.ended = 0
         hdy_leave(&self.q, &r.head)
@@ -355,8 +360,10 @@ cdef class Ring:
         cdef long long deadline = deadline_ns(timeout_s)
         cdef unsigned int seen = 0
         cdef unsigned int deaths = count_deaths()
-        cdef hdy_side *tail = &self.q.ring.tail
+        cdef hdy_side *tail
         cdef bint full
+        self.segment.check()
+        tail = &self.q.ring.tail
         while self._enter(tail, True, HDY_FOREVER):
             pass
         full = hdy_is_full(&self.q, hdy_current(tail), 1)
@@ -389,7 +396,7 @@ cdef class Ring:
         self._note(HDY_USER_CLOSED, True, HDY_FOREVER)
         self._enter_head()
         self.q.ring.closes += 1
-        hdy_wake(&self.q, HDY_ITEMS, 1 << 30)
+        hdy_wake(&self.q, &self.q.ring.head, HDY_ITEMS, 1 << 30)
         hdy_leave(&self.q, &self.q.ring.head)
         self.closed = True
 

@@ -11,14 +11,14 @@ static inline int hdy_ring_task_done(hdy_queue *q)
     uint64_t unfinished = hdy_unfinished(r);
     if (unfinished == 0)
         return -ERANGE;
-    hdy_begin(&r->head);
+    const hdy_end end = hdy_begin(&r->head);
     hdy_progress *n = hdy_progress_begin(r);
     n->done++;
     hdy_user_act(q, n, -1);
     if (unfinished == 1)
-        hdy_wake(q, HDY_DONE, INT_MAX);
+        hdy_wake(q, &r->head, HDY_DONE, INT_MAX);
     HDY_FAILPOINT("ring.task_done.before_commit");
-    hdy_commit(&r->head);
+    hdy_commit(&r->head, &end);
     HDY_FAILPOINT("ring.task_done.before_settle");
     hdy_user_settle(r);
     return 0;
@@ -43,7 +43,7 @@ static inline uint32_t hdy_ring_write_off(hdy_queue *q, uint64_t *identity)
     if (!lost)
         return 0;
     uint64_t unfinished = hdy_unfinished(r);
-    hdy_begin(&r->head);
+    const hdy_end end = hdy_begin(&r->head);
     hdy_progress *n = hdy_progress_begin(r);
     uint32_t items = (uint32_t)lost->unfinished;
     if (items > INT16_MAX)
@@ -56,9 +56,9 @@ static inline uint32_t hdy_ring_write_off(hdy_queue *q, uint64_t *identity)
     n->actor = (uint16_t)(lost - table + 1);
     n->delta = (int16_t)-(int32_t)items;
     if (unfinished == items)
-        hdy_wake(q, HDY_DONE, INT_MAX);
+        hdy_wake(q, &r->head, HDY_DONE, INT_MAX);
     HDY_FAILPOINT("ring.write_off.before_commit");
-    hdy_commit(&r->head);
+    hdy_commit(&r->head, &end);
     HDY_FAILPOINT("ring.write_off.before_settle");
     hdy_user_settle(r);
     if (items == 0)
