@@ -12,6 +12,7 @@ from bench.cells import Aim, Cell, Measure
 from bench.messages import MESSAGES, Message, digest
 from bench.peers import PEERS, Channel
 from bench.peers.base import MANY
+from bench.peers.hardy_queue import HardyViews
 from bench.peers.stdlib_queue import StdlibQueue
 from bench.processes import BenchError, Gate, run_roles
 
@@ -98,8 +99,8 @@ def _measure(kind: type[Channel], message: Message, many: bool, count: int) -> f
     return float(end_ns - start_ns) / 1e9
 
 
-def _contenders(message: Message) -> Iterator[tuple[str, Measure]]:
-    for kind in PEERS:
+def _contenders(message: Message, ours: type[Channel]) -> Iterator[tuple[str, Measure]]:
+    for kind in (ours, *PEERS[1:]):
         yield kind.name, partial(_measure, kind, message, False)
         if kind.has_many and message.object_bytes <= _MANY_UP_TO_BYTES:
             yield f"{kind.name}, many", partial(_measure, kind, message, True)
@@ -108,4 +109,8 @@ def _contenders(message: Message) -> Iterator[tuple[str, Measure]]:
 def cells() -> Iterator[Cell]:
     """A cell for each kind of message."""
     for message in MESSAGES:
-        yield Cell(FAMILY, message.name, dict(_contenders(message)), StdlibQueue.name, _AIMS[message.name])
+        yield Cell(FAMILY, message.name, dict(_contenders(message, PEERS[0])), StdlibQueue.name, _AIMS[message.name])
+    array = MESSAGES[-1]
+    yield Cell(
+        FAMILY, f"{array.name}, copy=False", dict(_contenders(array, HardyViews)), StdlibQueue.name, {"hardy": Aim(20)}
+    )

@@ -28,3 +28,10 @@ class HardyQueue(Channel):
 
     def many_receiver(self) -> Callable[[], list[Any]]:
         return partial(self._queue.get_many, MANY)
+
+
+class HardyViews(HardyQueue):
+    """The reader looks at large objects where they are."""
+
+    def receiver(self) -> Callable[[], Any]:
+        return partial(self._queue.get, copy=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pickle import PickleBuffer
 from queue import Empty
 from typing import Any
 
@@ -181,6 +182,32 @@ class GetLarge(Get):
     content = (LARGE, LARGE)
 
 
+class GetView(Get):
+    """As `Get`, of messages that stay where they are."""
+
+    content = (LARGE.encode(), LARGE.encode())
+
+    def __init__(self, crew: Crew) -> None:
+        Scene.__init__(self, crew)
+        self.queue = Queue()
+        self.queue.put_many([PickleBuffer(each) for each in self.content])
+
+    def strike(self) -> None:
+        self.view = self.queue.get(copy=False)
+
+
+class LetViewGo(GetView):
+    ends = begins = 1
+
+    def warm(self) -> None:
+        super().warm()
+        super().strike()
+
+    def strike(self) -> None:
+        self.view.release()
+        del self.view
+
+
 class GetOverBlock(Get):
     content = (BLOCK, BLOCK, BLOCK)
     ends = 3
@@ -336,6 +363,6 @@ FIRST_TO_RUN: list[type[Scene]] = [
     Put, PutAgain, PutMany, PutLarge, PutWaited, Get, GetAgain, GetMany, GetLarge, GetWaited, Take, Ack, TaskDone,
 ]  # fmt: skip
 FURTHER: list[type[Scene]] = [
-    PutOverBlock, GetOverBlock, Close, JoinableGet, TakeLarge, AckLarge, Nack,
+    PutOverBlock, GetOverBlock, GetView, LetViewGo, Close, JoinableGet, TakeLarge, AckLarge, Nack,
     *(repaired(kind, after) for kind in (Put, PutLarge, PutOverBlock, Get, GetLarge) for after in (False, True)),
 ]  # fmt: skip

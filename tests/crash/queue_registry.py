@@ -20,7 +20,7 @@ class Provable(Protocol):
 
 Scenario = Callable[[Crew, str], Provable]
 
-PREFIXES = ("ring.", "heap.", "lease.", "guard.")
+PREFIXES = ("ring.", "heap.", "lease.", "guard.", "view.")
 
 # Which scenarios reach a failpoint, each with the hits at which it kills. The first pattern that matches counts.
 REGISTRY: list[tuple[str, list[tuple[Scenario, tuple[int, ...]]]]] = [
@@ -114,11 +114,17 @@ REGISTRY: list[tuple[str, list[tuple[Scenario, tuple[int, ...]]]]] = [
     ),
     (r"heap\.chain\.after_extent", [(q.put_large, (1,)), (q.put_chain, (1, 2, 3))]),
     (r"heap\.grow\..*", [(q.put_chain, (1, 2))]),
-    (r"heap\.hand\.before_free", [(q.get_large, (1,)), (q.get_chain, (1,)), (t.ack_of(t.LARGE), (1,))]),
+    (
+        r"heap\.hand\.before_free",
+        [(q.get_large, (1,)), (q.get_view, (1,)), (q.get_chain, (1,)), (t.ack_of(t.LARGE), (1,))],
+    ),
     (
         r"heap\.free\..*",
         [(q.get_over_block, (1,)), (q.get_batch, (1, 2)), (q.get_large, (1,)), (q.get_chain, (1, 2))],
     ),
+    (r"view\.fill\.after_piece", [(q.get_view, (1,)), (q.get_view_of_chain, (1, 2, 3))]),
+    (r"view\.(reserve|fill|close)\..*", [(q.get_view, (1,)), (q.get_view_of_chain, (1,))]),
+    (r"view\.fork\..*", [(q.fork_with_view, (1, 2))]),
     (r"heap\.trim\..*", [(q.idle_trims, (1,))]),
     (r"heap\.sweep\..*", [(q.idle_sweeps, (1, 2)), (q.alloc_sweeps, (1,))]),
     (

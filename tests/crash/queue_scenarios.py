@@ -13,8 +13,10 @@ from typing import Any
 from crash.queue_world import (
     GO_ON_S,
     World,
+    fork_with_views,
     get_each,
     get_many,
+    get_views,
     put_each,
     put_many,
     touch,
@@ -143,6 +145,33 @@ def get_chain(crew: Crew, failpoint: str) -> World:
     world.put(1, CHAIN)
     world.start_putters(1)
     crew.dies(get_each, world.queue, 1, failpoint=failpoint)
+    return world
+
+
+def get_view(crew: Crew, failpoint: str) -> World:
+    """Two wait in put; the dead one looks at a large message in the queue's memory."""
+    world = World(Queue(2), crew)
+    world.put_buffers(2, LARGE)
+    world.start_putters(2, LARGE)
+    crew.dies(get_views, world.queue, 1, failpoint=failpoint)
+    return world
+
+
+def get_view_of_chain(crew: Crew, failpoint: str) -> World:
+    """One waits in put; the dead one looks at a message of several extents."""
+    world = World(Queue(1), crew)
+    world.put_buffers(1, CHAIN)
+    world.start_putters(1)
+    crew.dies(get_views, world.queue, 1, failpoint=failpoint)
+    return world
+
+
+def fork_with_view(crew: Crew, failpoint: str) -> World:
+    """Two wait in put; the dead one forks while it looks at two messages, and the child dies before or after it."""
+    world = World(Queue(2), crew)
+    world.put_buffers(2, LARGE)
+    world.start_putters(2, LARGE)
+    crew.dies(fork_with_views, world.queue, 2, failpoint=failpoint)
     return world
 
 

@@ -7,6 +7,9 @@ what may have been, and how much the dead one may have held in hand.
 
 from __future__ import annotations
 
+import os
+import signal
+from pickle import PickleBuffer
 from queue import Empty
 from typing import Any
 
@@ -28,7 +31,7 @@ def message(number: int, size: int = 40) -> bytes:
     return number.to_bytes(8, "little") + bytes([number % 251]) * (size - 8)
 
 
-def number_of(data: bytes) -> int:
+def number_of(data: bytes | memoryview) -> int:
     """The number of a message; the assertion fails when a byte of it is wrong."""
     number = int.from_bytes(data[:8], "little")
     assert data == message(number, len(data)), f"message {number} of {len(data)} bytes is torn"
@@ -55,6 +58,26 @@ def get_each(line: Line, queue: Any, count: int) -> None:
     for _ in range(count):
         line.say("getting", 1)
         line.say("got", [number_of(queue.get())])
+
+
+def get_views(line: Line, queue: Any, count: int) -> None:
+    """Each is looked at, and then let go."""
+    for _ in range(count):
+        line.say("getting", 1)
+        line.say("got", [number_of(queue.get(copy=False))])
+
+
+def fork_with_views(line: Line, queue: Any, count: int) -> None:
+    """A child is forked and ends, or is killed; then it is this process's turn."""
+    line.say("getting", count)
+    views = [queue.get(copy=False) for _ in range(count)]
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    for view in views:
+        number_of(view)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def get_many(line: Line, queue: Any, most: int) -> None:
@@ -106,6 +129,13 @@ class World:
             self.queue.put(message(number, size), timeout=10)
         self.put_here += numbers
         return numbers
+
+    def put_buffers(self, count: int, size: int) -> None:
+        """The parent puts messages whose bytes a reader may leave where they are (`get(copy=False)`)."""
+        for number in range(self._next, self._next + count):
+            self.queue.put(PickleBuffer(message(number, size)), timeout=10)
+            self.put_here.append(number)
+        self._next += count
 
     def drain_one(self) -> None:
         """The parent takes one."""

@@ -13,7 +13,7 @@ cdef extern from "message.h":
         unsigned long long size
         char *small
         unsigned long long room
-        unsigned int unit, more
+        unsigned int room_kind, unit, more
 
 cdef enum:
     BATCH_MESSAGES = 128

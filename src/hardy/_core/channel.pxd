@@ -16,5 +16,5 @@ cdef class Channel(Ring):
     cdef int _pull(
         self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline, unsigned int who
     ) except -2
-    cdef object _receive(self, bint wait, long long deadline, unsigned int who)
+    cdef object _receive(self, bint wait, long long deadline, unsigned int who, bint copy)
     cdef object _decoded(self, unsigned int kind, unsigned int pid, const char *p, Py_ssize_t n, object owner)

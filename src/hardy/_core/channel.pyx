@@ -10,6 +10,7 @@ from hardy._core.batch cimport BATCH_BYTES, BATCH_MESSAGES, Basket, Batch
 from hardy._core.codec cimport decode, decode_owned, encode, encoding, wants_bytearray
 from hardy._core.ring cimport *
 from hardy._core.ring cimport check_rc, count_deaths
+from hardy._core.view cimport View
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
 from hardy._core.runtime import _declare
 from hardy.errors import CannotUnpickle, Closed
@@ -328,12 +329,14 @@ cdef class Channel(Ring):
         except Exception as error:
             raise CannotUnpickle.of(error, pid) from error
 
-    def get(self, block=True, timeout=None):
+    def get(self, block=True, timeout=None, *, copy=True):
         """Take the oldest object.
 
         Args:
             block: wait while the queue is empty.
             timeout: seconds to wait at most; None: no end.
+            copy: False: the buffers of a large object (the data of a numpy array, what a `pickle.PickleBuffer` holds)
+                stay where they are, in the queue's memory, which is given back when nobody refers to them any more.
 
         Raises:
             queue.Empty: the queue stayed empty.
@@ -352,13 +355,14 @@ cdef class Channel(Ring):
         wait = block
         if timeout is not None and wait:
             deadline = deadline_ns(timeout)
-        return self._receive(wait, deadline, HDY_ENDED_FOR_ALL)
+        return self._receive(wait, deadline, HDY_ENDED_FOR_ALL, copy)
 
-    cdef object _receive(self, bint wait, long long deadline, unsigned int who):
+    cdef object _receive(self, bint wait, long long deadline, unsigned int who, bint copy):
         cdef char[HDY_INLINE_MAX] small
         cdef hdy_got got
         cdef int done = 0, rc
         cdef char *to = NULL
+        cdef View view
         if self.closed and not self._drain:
             raise Closed(f"{self!r} is closed in this process")
         self.segment.check()
@@ -372,13 +376,21 @@ cdef class Channel(Ring):
             if rc == 0:
                 break
             # Room is made before the message is taken: a MemoryError here loses nothing.
-            if wants_bytearray(got.kind):
+            if not copy and wants_bytearray(got.kind):
+                owner = view = View.__new__(View)
+                view.reserve(self, got.size)
+                to = NULL
+            elif wants_bytearray(got.kind):
                 owner = PyByteArray_FromStringAndSize(NULL, got.size)
                 to = PyByteArray_AS_STRING(owner)
             else:
                 owner = PyBytes_FromStringAndSize(NULL, got.size)
                 to = PyBytes_AS_STRING(owner)
             got.room = got.size
+            got.room_kind = got.kind
+        if got.unit and to == NULL:
+            view.fill(got.unit)
+            return self._decoded(got.kind, got.pid, NULL, 0, owner)
         if got.unit:
             with nogil:
                 rc = hdy_chain_copy(&self.q, got.unit, 0, to, got.size, 0)
@@ -395,20 +407,21 @@ cdef class Channel(Ring):
     def _next(self):
         # For a loop. After a close in this process: what is still there, without waiting.
         if not self.closed:
-            return self._receive(True, HDY_FOREVER, HDY_ENDED_FOR_LOOPS)
+            return self._receive(True, HDY_FOREVER, HDY_ENDED_FOR_LOOPS, True)
         self._drain = True
         try:
-            return self._receive(False, HDY_FOREVER, HDY_ENDED_FOR_LOOPS)
+            return self._receive(False, HDY_FOREVER, HDY_ENDED_FOR_LOOPS, True)
         except Empty:
             raise Closed(f"{self!r} is closed in this process, and empty") from None
 
-    def get_many(self, max_items=BATCH_MESSAGES, block=True, timeout=None):
+    def get_many(self, max_items=BATCH_MESSAGES, block=True, timeout=None, *, copy=True):
         """Take up to `max_items` of the oldest objects: what is there, at least one; up to 128 in one operation.
 
         Args:
             max_items: at least 1.
             block: wait while the queue is empty.
             timeout: seconds to wait for the first; None: no end.
+            copy: as in `get`.
 
         Returns:
             A list of 1 to `max_items` objects. A process that is killed has all of them in hand.
@@ -440,7 +453,7 @@ cdef class Channel(Ring):
             try:
                 if rc == 1:
                     want -= 1
-                    objs.append(self._receive(wait, deadline, HDY_ENDED_FOR_ALL))
+                    objs.append(self._receive(wait, deadline, HDY_ENDED_FOR_ALL, copy))
             except Empty:
                 pass  # another took the large one meanwhile
             except CannotUnpickle as error:

@@ -25,5 +25,5 @@ cdef bint wants_bytearray(unsigned int kind) noexcept nogil
 # A small message, from a scratch buffer.
 cdef object decode(unsigned int kind, const char *p, Py_ssize_t n, object loads)
 
-# A large message, from a bytes or bytearray object of its own (see wants_bytearray).
+# A large message, from a bytes object of its own, or (see wants_bytearray) a bytearray or a view.
 cdef object decode_owned(unsigned int kind, object owner, object loads)

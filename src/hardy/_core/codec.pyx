@@ -5,9 +5,9 @@
 #
 # Kinds of messages; the numbers are part of the layout (see layout.h, HDY_LAYOUT_VERSION).
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE, PyBytes_FromStringAndSize
-from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_GET_SIZE
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_FromDouble
 from cpython.buffer cimport PyObject_GetBuffer, PyBuffer_Release, PyBUF_SIMPLE
+from cpython.memoryview cimport PyMemoryView_GET_BUFFER
 from cpython.ref cimport Py_DECREF
 from libc.string cimport memcpy
 
@@ -215,12 +215,12 @@ cdef object decode_owned(unsigned int kind, object owner, object loads):
         return loads(owner)
     if kind != KIND_BUFFERS:
         return decode(kind, PyBytes_AS_STRING(owner), PyBytes_GET_SIZE(owner), loads)
-    words = <unsigned long long *>PyByteArray_AS_STRING(owner)
-    size = PyByteArray_GET_SIZE(owner)
-    count = words[0] if size >= 16 else 65
-    if count > 64 or 16 + 8 * count + words[1] > size:
-        raise ValueError("a message with buffers that do not fit it: the queue's memory is corrupt")
     view = memoryview(owner)
+    words = <unsigned long long *>PyMemoryView_GET_BUFFER(view).buf
+    size = PyMemoryView_GET_BUFFER(view).len
+    count = words[0] if size >= 16 else 65
+    if count > 64 or 16 + 8 * count > size or words[1] > size - 16 - 8 * count:
+        raise ValueError("a message with buffers that do not fit it: the queue's memory is corrupt")
     at = 16 + 8 * count
     pickled = view[at:at + words[1]]
     at += words[1]

@@ -18,7 +18,8 @@ typedef struct {
     uint32_t pid;
     uint64_t size;
     char *small;   /* room for the small ones */
-    uint64_t room; /* large: the size that the caller has made room for */
+    uint64_t room; /* large: the size that the caller has made room for, */
+    uint32_t room_kind; /* and the kind: another reader may have taken the one that it was made for */
     uint32_t unit; /* large: its extents, in this process's hand (0: the message is in `small`) */
     uint32_t more; /* of the first of several: whether messages were left that were to be had */
 } hdy_got;

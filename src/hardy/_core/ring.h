@@ -315,7 +315,7 @@ static inline int hdy_record_large(const hdy_record *rec, hdy_large *l)
 /* Takes up to `count` messages: all small ones, or one large one. got[i].small of the second and
  * later follows the first's; `room` bytes are there in all. *done tells how many.
  * 0; -EAGAIN: empty; -EMSGSIZE: the first is large, got->size tells how large: make room and come
- * again with got->room set (nothing was taken); -EUCLEAN: the memory is corrupt. */
+ * again with got->room and room_kind set (nothing was taken); -EUCLEAN: the memory is corrupt. */
 static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t room, int *done)
 {
     hdy_ring *r = q->ring;
@@ -340,7 +340,7 @@ static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t r
             g->size = l.size;
             if ((error = hdy_chain_check(q, l.unit, l.size)))
                 return error;
-            if (g->room != l.size)
+            if (g->room != l.size || g->room_kind != g->kind)
                 return -EMSGSIZE;
             g->unit = large = l.unit;
             hdy_pass(&n, rec, l.size);

@@ -20,11 +20,11 @@ __all__ = ["aget", "aput"]
 _SLICE_S = 0.1
 
 
-async def aget(queue: Queue) -> Any:
-    """The oldest object of `queue`; raises as its `get`."""
+async def aget(queue: Queue, copy: bool = True) -> Any:
+    """The oldest object of `queue`; takes `copy` and raises as its `get`."""
     while True:
         try:
-            return queue.get(False)
+            return queue.get(False, copy=copy)
         except Empty:
             await _in_thread(queue._wait_items, _SLICE_S)
 

@@ -148,11 +148,11 @@ class Queue(_RingQueue):
 
         await aput(self, obj)
 
-    async def aget(self) -> Any:
+    async def aget(self, *, copy: bool = True) -> Any:
         """`get` for asyncio: the loop goes on while the queue is empty. A cancelled call has taken nothing."""
         from hardy._ipc.aio import aget
 
-        return await aget(self)
+        return await aget(self, copy)
 
 
 class JoinableQueue(JoinableRing, Queue):

@@ -169,12 +169,17 @@ class TaskQueue(LeaseRing, _RingQueue, Generic[T]):
         """A lease of every item until the stream ends; see `close`."""
         return super().__iter__()
 
-    def get(self, block: bool = True, timeout: float | None = None) -> T:
-        """The oldest item, acknowledged at once: as a plain queue. Raises as `take`."""
+    def get(self, block: bool = True, timeout: float | None = None, *, copy: bool = True) -> T:
+        """The oldest item, acknowledged at once: as a plain queue. Raises as `take`.
+
+        An item is copied, whatever `copy` says: until it is acknowledged it may have to go to another.
+        """
         with self.take(block, timeout) as item:
             return item
 
-    def get_many(self, max_items: int = 128, block: bool = True, timeout: float | None = None) -> list[T]:
+    def get_many(
+        self, max_items: int = 128, block: bool = True, timeout: float | None = None, *, copy: bool = True
+    ) -> list[T]:
         """Up to `max_items` items, acknowledged at once. Raises as `take`, and TypeError or ValueError."""
         if isinstance(max_items, bool) or not isinstance(max_items, int):
             raise TypeError(f"max_items must be an int, not {type(max_items).__name__}")
