@@ -38,6 +38,7 @@ from hardy.errors import (
     HardyError,
     LeaseLost,
     MainGuardMissing,
+    MessageTooLong,
     OwnerDied,
     OwnerDiedWarning,
     PipelineFailed,
@@ -48,6 +49,7 @@ from hardy.errors import (
     RemoteTraceback,
     RestartIntensityReached,
     ResultNotPicklable,
+    ServerFailed,
     StartFailed,
     TasksLost,
 )
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
         WorkerDied,
     )
     from hardy.files import AtomicFile, locked_json
+    from hardy.net import TCPServer
     from hardy.pipeline import Pipeline, current_delivery
     from hardy.queues import DeadLetter, Empty, Full, JoinableQueue, Lease, Queue, SimpleQueue, TaskQueue
     from hardy.supervise import ChildSpec, Supervisor, SupervisorEvent
@@ -101,6 +104,7 @@ _LATE = {
         "WorkerDied",
     ),
     "hardy.files": ("AtomicFile", "locked_json"),
+    "hardy.net": ("TCPServer",),
     "hardy.pipeline": ("Pipeline", "current_delivery"),
     "hardy.queues": ("DeadLetter", "Empty", "Full", "JoinableQueue", "Lease", "Queue", "SimpleQueue", "TaskQueue"),
     "hardy.supervise": ("ChildSpec", "Supervisor", "SupervisorEvent"),
@@ -167,6 +171,7 @@ __all__ = [
     "Lock",
     "MainGuardMissing",
     "Manager",
+    "MessageTooLong",
     "NamedLock",
     "OwnerDied",
     "OwnerDiedWarning",
@@ -192,10 +197,12 @@ __all__ = [
     "RestartIntensityReached",
     "ResultNotPicklable",
     "Semaphore",
+    "ServerFailed",
     "SimpleQueue",
     "StartFailed",
     "Supervisor",
     "SupervisorEvent",
+    "TCPServer",
     "TaskMemoryExceeded",
     "TaskQueue",
     "TaskResultNotPicklable",

@@ -17,6 +17,7 @@ __all__ = [
     "HardyError",
     "LeaseLost",
     "MainGuardMissing",
+    "MessageTooLong",
     "OwnerDied",
     "OwnerDiedWarning",
     "PipelineFailed",
@@ -27,6 +28,7 @@ __all__ = [
     "RemoteTraceback",
     "RestartIntensityReached",
     "ResultNotPicklable",
+    "ServerFailed",
     "StartFailed",
     "TasksLost",
     "signal_name",
@@ -295,6 +297,24 @@ class PipelineFailed(HardyError, RuntimeError):
     def __init__(self, message: str, *, step: str) -> None:
         super().__init__(message)
         self.step = step
+
+
+class MessageTooLong(HardyError, ValueError):
+    """A peer sent more than a message may have, with no end of the message in it.
+
+    Attributes:
+        peer: who.
+        limit: the bytes that a message may have.
+    """
+
+    def __init__(self, message: str, *, peer: str, limit: int) -> None:
+        super().__init__(message)
+        self.peer = peer
+        self.limit = limit
+
+
+class ServerFailed(HardyError, RuntimeError):
+    """A server cannot serve: its workers end before they are ready. All were stopped."""
 
 
 class RemoteError(HardyError, RuntimeError):

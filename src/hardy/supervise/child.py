@@ -68,6 +68,13 @@ class Child:
         process.close()
         return ended
 
+    def signal(self, number: int) -> None:
+        """Send a signal to its process, if it has one that lives."""
+        if self.process is not None:
+            # By pidfd: the pid may be another's once it has ended.
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.process.sentinel, number)
+
     def terminate(self, hurry_fd: int) -> Ended:
         """End its process, as its spec says; how it ended.
 

@@ -237,6 +237,16 @@ class Supervisor(Startable):
         with self._changing("terminate_child") as children:
             children.end(children.find(id))
 
+    def signal_child(self, id: str, number: int) -> None:
+        """Send a signal to the process of a child, if it has one; what becomes of it is dealt with as any end.
+
+        Raises:
+            ChildError: there is no such child (`not_found`).
+            ValueError: the supervisor does not run.
+        """
+        with self._changing("signal_child") as children:
+            children.find(id).signal(number)
+
     def restart_child(self, id: str) -> int:
         """Start a child that has no process; its new pid.
 

@@ -1,0 +1,110 @@
+"""Handlers that the tests serve, and clients for them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from hardy.net import TCPServer
+
+__all__ = ["Client", "answer", "answer_plainly", "connected", "handle_for_ever"]
+
+DEADLINE_S = 20.0
+
+
+class Client:
+    """A connection that speaks lines, each wait with a deadline."""
+
+    def __init__(self, address: Any) -> None:
+        family = (
+            socket.AF_UNIX if isinstance(address, str) else socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        )
+        self.socket = socket.socket(family, socket.SOCK_STREAM)
+        self.socket.settimeout(DEADLINE_S)
+        self.socket.connect(address)
+        self._file = self.socket.makefile("rb")
+
+    def say(self, text: str) -> None:
+        """Send a line."""
+        self.socket.sendall(text.encode() + b"\n")
+
+    def hear(self) -> str:
+        """The next line; "" when the server has ended the connection."""
+        try:
+            return self._file.readline().decode().rstrip("\n")
+        except ConnectionResetError:
+            return ""
+
+    def ask(self, text: str) -> str:
+        """Send a line; the next one that comes."""
+        self.say(text)
+        return self.hear()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._file.close()
+        self.socket.close()
+
+
+@contextmanager
+def connected(server: TCPServer | Any, count: int = 1) -> Iterator[list[Client]]:
+    """So many clients of a server, or of an address."""
+    address = server.address if isinstance(server, TCPServer) else server
+    clients: list[Client] = []
+    try:
+        for _ in range(count):
+            clients.append(Client(address))
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+async def answer(stream: Any) -> None:
+    """What most tests serve: commands, a line each."""
+    async for line in stream:
+        word = line.decode(errors="replace").strip()
+        if word == "pid":
+            await stream.write(b"%d\n" % os.getpid())
+        elif word == "raise":
+            raise ValueError("the handler's own mistake")
+        elif word == "leave":
+            raise SystemExit(7)
+        elif word == "flood":
+            while True:
+                await stream.write(b"x" * 65_536)
+        elif word == "generation":
+            await stream.write(b"%d\n" % stream.worker.generation)
+        else:
+            await stream.write(line)
+
+
+def answer_plainly(stream: Any) -> None:
+    """The same as a plain function."""
+    for line in stream:
+        word = line.decode(errors="replace").strip()
+        if word == "pid":
+            stream.write(b"%d\n" % os.getpid())
+        elif word == "raise":
+            raise ValueError("the handler's own mistake")
+        elif word == "leave":
+            raise SystemExit(7)
+        elif word == "flood":
+            while True:
+                stream.write(b"x" * 65_536)
+        elif word == "thread":
+            stream.write(threading.current_thread().name.encode() + b"\n")
+        else:
+            stream.write(line)
+
+
+async def handle_for_ever(stream: Any) -> None:
+    """Says that it is there, and does not end by itself."""
+    import asyncio
+
+    await stream.write(b"here\n")
+    await asyncio.get_running_loop().create_future()
