@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 
 from hardy.net import TCPServer
 
-__all__ = ["Client", "answer", "answer_plainly", "connected", "handle_for_ever"]
+__all__ = ["Client", "answer", "answer_plainly", "connected", "handle_for_ever", "one_at_each"]
 
 DEADLINE_S = 20.0
 
@@ -35,7 +36,7 @@ class Client:
     def hear(self) -> str:
         """The next line; "" when the server has ended the connection."""
         try:
-            return self._file.readline().decode().rstrip("\n")
+            return self._file.readline().decode(errors="replace").rstrip("\n")
         except ConnectionResetError:
             return ""
 
@@ -61,6 +62,27 @@ def connected(server: TCPServer | Any, count: int = 1) -> Iterator[list[Client]]
         yield clients
     finally:
         for client in clients:
+            client.close()
+
+
+@contextmanager
+def one_at_each(server: TCPServer) -> Iterator[dict[int, Client]]:
+    """A client at each worker, by its pid; the handler knows `pid`."""
+    clients: dict[int, Client] = {}
+    try:
+        for pid in server.workers:
+            others = [other for other in server.workers if other != pid]
+            for other in others:
+                os.kill(other, signal.SIGSTOP)
+            try:
+                clients[pid] = Client(server.address)
+                assert int(clients[pid].ask("pid")) == pid
+            finally:
+                for other in others:
+                    os.kill(other, signal.SIGCONT)
+        yield clients
+    finally:
+        for client in clients.values():
             client.close()
 
 
@@ -108,3 +130,29 @@ async def handle_for_ever(stream: Any) -> None:
 
     await stream.write(b"here\n")
     await asyncio.get_running_loop().create_future()
+
+
+async def answer_and_subscribe(stream: Any) -> None:
+    """What is said after `all ` goes to every client; `pid` and the rest as in `answer`."""
+    with stream.worker.subscribe(stream.push):
+        async for line in stream:
+            if line.startswith(b"all "):
+                stream.worker.broadcast(line)
+            elif line == b"pid\n":
+                await stream.write(b"%d\n" % os.getpid())
+            else:
+                await stream.write(line)
+
+
+async def starve_of_descriptors(stream: Any) -> None:
+    """`starve` leaves this worker no room for more connections; `feed` gives it back."""
+    import resource
+
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    async for line in stream:
+        soft = hard
+        if line == b"starve\n":
+            soft = os.dup(0)
+            os.close(soft)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        await stream.write(line)

@@ -132,8 +132,8 @@ class Master:
         self._ring()
 
     def _ring(self) -> None:
-        # Closed under us by the end: then there is nobody to wake.
-        with contextlib.suppress(OSError):
+        # Closed, or closed under us by the end: then there is nobody to wake.
+        with contextlib.suppress(OSError, ValueError):
             os.eventfd_write(self._wake_fd, 1)
 
     def _turn(self) -> list[tuple[_Worker, SupervisorEvent]]:

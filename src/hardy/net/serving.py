@@ -13,6 +13,7 @@ import asyncio
 import errno
 import logging
 import os
+import resource
 import signal
 import socket
 import struct
@@ -53,6 +54,7 @@ def run_worker(plan: Plan, seat: int, number: int, generation: int, reports: Any
     """
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    _allow_descriptors()
     pid = os.getpid()
     try:
         handler = load_handler(plan.handler)
@@ -75,6 +77,13 @@ def run_worker(plan: Plan, seat: int, number: int, generation: int, reports: Any
         loop.run_until_complete(serve())
     finally:
         loop.close()
+
+
+def _allow_descriptors() -> None:
+    """As many connections as the system lets this process have, not the 1,024 that are meant for users of select()."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _new_loop(kind: str) -> asyncio.AbstractEventLoop:

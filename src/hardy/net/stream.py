@@ -23,6 +23,7 @@ __all__ = ["Stream", "Wire", "name_peer"]
 
 _CHUNK = 65_536
 _MOST_UNSENT = 65_536
+_TURN = 262_144
 # What a pushed-to peer may leave unread.
 _MOST_PUSHED = 1 << 20
 # How long what the peer still sends is taken and dropped, after the last word to it: an unread byte at the close would
@@ -64,6 +65,7 @@ class Stream:
         self._reader: asyncio.Future[None] | None = None
         self._read_by: float | None = None
         self._writing_paused = False
+        self._written = 0
         self._writers: collections.deque[asyncio.Future[None]] = collections.deque()
         self._lost = self._loop.create_future()
         self._closing = False
@@ -171,8 +173,14 @@ class Stream:
         self._check_writable()
         self._last_byte = self._loop.time()
         self._transport.write(data)
+        self._written += len(data)
         if self._writing_paused:
             await self._drain()
+        elif self._written > _TURN or self._transport.is_closing():
+            # A peer that takes all at once would keep the loop for itself; and of a lost connection the loop tells at
+            # its next turn, which a handler that writes on and on would not let come.
+            self._written = 0
+            await asyncio.sleep(0)
 
     def push(self, data: bytes | bytearray | memoryview) -> bool:
         """Send without waiting, as what a broadcast calls must; whether the peer is still there.
