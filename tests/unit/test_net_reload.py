@@ -22,9 +22,10 @@ import asyncio, logic
 async def handle(stream):
     async for line in stream:
         if line == b"slowly\\n":
-            await stream.write(b"began\\n")
-            while not stream.worker.draining:
-                await asyncio.sleep(0.01)
+            ends = asyncio.Event()
+            with stream.worker.when_draining(ends.set):
+                await stream.write(b"began\\n")
+                await ends.wait()
         await stream.write(b"%s %s" % (logic.VERSION, line))
 """
 
