@@ -79,6 +79,11 @@ class Process(BaseProcess):
         return popen
 
     @staticmethod
+    def _is_forked() -> bool:
+        forked: bool = _default_context.get_context().Process._is_forked()
+        return forked
+
+    @staticmethod
     def _after_fork() -> None:
         _default_context.get_context().Process._after_fork()
 
@@ -93,6 +98,10 @@ class ForkProcess(BaseProcess):
         from hardy._proc.popen import Popen
 
         return Popen(process_obj)
+
+    @staticmethod
+    def _is_forked() -> bool:
+        return True
 
     @staticmethod
     def _after_fork() -> None:

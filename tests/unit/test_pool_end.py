@@ -162,6 +162,57 @@ def test_pools_repr_names_state_and_size() -> None:
         pool.__reduce__()
 
 
+def test_nothing_is_left_when_a_worker_cannot_be_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several that are forked together, the third cannot be had: the error comes out, and none is left."""
+    fork, pids = os.fork, []
+
+    def scarce() -> int:
+        if len(pids) == 2:
+            raise BlockingIOError("no more processes")
+        pid = fork()
+        pids.append(pid)
+        return pid
+
+    monkeypatch.setattr(os, "fork", scarce)
+
+    with pytest.raises(BlockingIOError, match="no more processes"):
+        hardy.get_context("fork").Pool(4)
+
+    assert all(wait_dead(pid) for pid in pids)
+
+
+@pytest.mark.parametrize("point", ["proc.start.before_launch", "proc.start.after_launch", "proc.start.after_watch"])
+def test_no_worker_is_left_when_the_program_is_killed_while_it_makes_a_pool(point: str) -> None:
+    """With some of its workers forked, or watched, and others not."""
+    done = run_script(
+        """
+        import os, sys
+        import hardy
+        from hardy._core import runtime
+
+        fork = os.fork
+
+        def fork_and_tell():
+            pid = fork()
+            if pid:
+                print(pid, flush=True)
+            return pid
+
+        if __name__ == "__main__":
+            os.fork = fork_and_tell
+            hardy.get_context("fork").Process(target=int).start()
+            runtime.arm(f"{sys.argv[1]}=kill:2")
+            hardy.get_context("fork").Pool(3)
+        """,
+        point,
+    )
+
+    pids = [int(pid) for pid in done.stdout.split()]
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(pids) == (1 if point.endswith("before_launch") else 4)
+    assert all(wait_dead(pid) for pid in pids)
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [

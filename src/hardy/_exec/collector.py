@@ -344,8 +344,6 @@ class Collector:
         """Ending: kill the workers, and tell those who still wait."""
         engine = self._engine
         workers = [slot.process for slot in engine.slots if slot.process is not None]
-        for process in workers:
-            process.terminate()
         engine.drop_all(PoolBroken(f"{engine.title} was terminated before this task had ended"))
         until = time.monotonic() + _GRACE_S
         for process in workers:

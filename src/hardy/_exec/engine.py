@@ -27,6 +27,7 @@ from hardy._exec.task import Task
 from hardy._exec.watch import Watch
 from hardy._exec.wire import MessageRing
 from hardy._exec.worker import DeskMemory, Seat, serve
+from hardy._proc.process import start_all
 from hardy._proc.threads import said_before
 
 __all__ = ["Engine", "State"]
@@ -230,7 +231,11 @@ class Engine:
         if slot.process is None and not slot.is_starting:
             return
         if not slot.sent:
-            self._idle[slot] = None
+            if slot.process is None or not slot.desk.is_ready():
+                # The last to be taken: a worker that is there already is quicker, and of several the oldest.
+                self._idle = {slot: None, **self._idle}
+            else:
+                self._idle[slot] = None
         elif slot.has_room():
             self._roomy[slot] = None
 
@@ -295,27 +300,32 @@ class Engine:
         """
         from hardy._exec.collector import Collector
 
+        # Before the workers, who would keep the processors busy while one waits for it to begin.
+        self.thread = threading.Thread(target=Collector(self).run, name=f"hardy-{self.title}", daemon=True)
+        self.thread.start()
+        made: list[tuple[Slot, Any]] = []
         try:
             if not self._on_demand:
-                while self._unstarted:
-                    self._launch(self._unstarted.popitem()[0])
-            self.processes.update((worker.pid, worker) for worker in self.workers)
-            self.thread = threading.Thread(target=Collector(self).run, name=f"hardy-{self.title}", daemon=True)
-            self.thread.start()
+                made += ((slot, self._prepare(slot)) for slot in reversed(self._unstarted))
+                self._unstarted.clear()
+                start_all([process for _, process in made])
         except BaseException:
-            self.state = State.ENDED
-            for process in self.workers:
-                process.terminate()
-            for process in self.workers:
-                process.join()
+            self.terminate()
+            self.join()
+            for _, process in made:
+                if process.pid is not None:
+                    process.terminate()
+                    process.join()
             raise
+        for slot, process in made:
+            self._seat(slot, process)
 
-    def _launch(self, slot: Slot) -> None:
+    def _prepare(self, slot: Slot) -> Any:
         assert self._memory is not None
         assert self.results is not None
         slot.desk.clear()
         slot.peak_bytes = 0
-        process = self._make_process(
+        return self._make_process(
             target=serve,
             args=(
                 Seat(self._memory, slot.index, slot.ring, self.results),
@@ -324,14 +334,19 @@ class Engine:
                 self._max_tasks,
             ),
         )
-        with said_before() if self.processes or self.workers else contextlib.nullcontext():
+
+    def _launch(self, slot: Slot) -> None:
+        process = self._prepare(slot)
+        with said_before() if self.workers else contextlib.nullcontext():
             process.start()
+        self._seat(slot, process)
+
+    def _seat(self, slot: Slot, process: Any) -> None:
         with self._lock:
             slot.process = process
             slot.is_starting = False
             self.workers.append(process)
-            if self.thread is not None:
-                self.processes[process.pid] = process
+            self.processes[process.pid] = process
             self.file(slot)
             if self.state in (State.ENDING, State.ENDED):
                 process.kill()
@@ -414,6 +429,10 @@ class Engine:
         """End now: workers are killed, and tasks that have not ended fail."""
         if self.state != State.ENDED:
             self.state = State.ENDING
+            if self._pid == os.getpid():
+                # Without the lock: this may be called by the collection of garbage. Who gets a worker now kills it.
+                for process in list(self.workers):
+                    process.terminate()
             self._wake_or_end()
 
     def _wake_or_end(self) -> None:

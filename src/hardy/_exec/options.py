@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from hardy._exec.errors import WorkerDied
 
 __all__ = ["NOTHING_ASKED", "TaskOptions", "changed"]
 
 
-@dataclass(frozen=True)
-class TaskOptions:
+class TaskOptions(NamedTuple):
     """The options of a task; see `Pool.options`.
 
     Attributes:
@@ -46,12 +44,12 @@ def changed(options: TaskOptions, changes: dict[str, Any]) -> TaskOptions:
         TypeError: there is no such option, or it is of the wrong type.
         ValueError: it is out of range.
     """
-    known = TaskOptions.__dataclass_fields__
+    known = TaskOptions._fields
     for name, value in changes.items():
         if name not in known:
             raise TypeError(f"there is no option {name!r}; a task has {', '.join(known)}")
         changes[name] = _CHECKS[name](name, value)
-    return replace(options, **changes)
+    return options._replace(**changes)
 
 
 def _seconds(name: str, value: Any) -> float | None:

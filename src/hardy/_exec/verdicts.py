@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hardy._exec.errors import PoisonTask, TaskMemoryExceeded, TaskTimeout, WorkerDied
@@ -21,7 +20,8 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 def resident_bytes(pid: int) -> int:
     """The resident memory of a process, as the kernel counts it; 0 when it has ended."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_BYTES
+        with open(f"/proc/{pid}/statm", "rb") as file:
+            return int(file.read().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError):
         return 0
 

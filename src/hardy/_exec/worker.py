@@ -85,6 +85,9 @@ def _rebuild_desks(passed: Any, desks: int) -> DeskMemory:
 class Seat:
     """What a worker is given."""
 
+    # Without a dict: nobody who looks for the user's queues among a worker's arguments finds the pool's own.
+    __slots__ = ("index", "memory", "results", "tasks")
+
     def __init__(self, memory: DeskMemory, index: int, tasks: MessageRing, results: MessageRing) -> None:
         self.memory = memory
         self.index = index

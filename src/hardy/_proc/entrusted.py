@@ -51,6 +51,8 @@ def _referred(obj: Any) -> Iterator[Any]:
         yield obj.__self__
         yield obj.__func__
     elif isinstance(obj, FunctionType):
+        if obj.__module__ and obj.__module__.startswith("hardy."):
+            return  # what such a function looks up is no user's queue, and there is much of it
         yield from (cell.cell_contents for cell in obj.__closure__ or () if _is_filled(cell))
         names = _names(obj.__code__)
         yield from (obj.__globals__[name] for name in names if name in obj.__globals__)

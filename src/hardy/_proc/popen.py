@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from multiprocessing import popen_fork, process
 from typing import Any
 
@@ -57,6 +58,55 @@ class Popen(popen_fork.Popen):
     sentinel: int
 
     def __init__(self, process_obj: Any) -> None:
+        self._prepare(process_obj)
+        try:
+            self._launch(process_obj)
+        except BaseException:
+            self._give_back()
+            raise
+        runtime.hit("proc.start.after_watch")
+
+    @classmethod
+    def fork_all(cls, process_objs: Sequence[Any]) -> list[Popen]:
+        """Fork several children, one right after the other.
+
+        After a fork, each page that the parent writes to is copied. So everything else is done before the first fork,
+        and after the last.
+
+        Raises:
+            OSError: one cannot be had; none is left.
+        """
+        warn_of_threads()
+        popens: list[Popen] = []
+        forked = 0
+        try:
+            for process_obj in process_objs:
+                popen = cls.__new__(cls)
+                popen._prepare(process_obj)
+                popens.append(popen)
+            for popen, process_obj in zip(popens, process_objs, strict=True):
+                popen.pid = popen._fork_child(process_obj)
+                forked += 1
+            for popen in popens:
+                popen._adopt(popen.pid)
+                runtime.hit("proc.start.after_watch")
+        except BaseException:
+            for number, popen in enumerate(popens):
+                popen._undo(number < forked)
+            raise
+        return popens
+
+    def _undo(self, forked: bool) -> None:
+        if self.child is not None:
+            self.child.send_signal(signal.SIGKILL)
+            self.wait()
+            return
+        if forked and self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        self._give_back()
+
+    def _prepare(self, process_obj: Any) -> None:
         flush_std_streams()
         self.returncode: int | None = None
         self.finalizer = None
@@ -72,15 +122,17 @@ class Popen(popen_fork.Popen):
         restarts = process_obj.__dict__.get("_restarts", 0)
         self.slot = board.claim(process_obj.name, process_obj.outlive_parent, process_obj.daemon, restarts)
         runtime.hit("proc.start.before_launch")
-        try:
-            self._launch(process_obj)
-        except BaseException:
-            board.give_back(self.slot)
-            self.result_file.close()
-            raise
-        runtime.hit("proc.start.after_watch")
+
+    def _give_back(self) -> None:
+        board.give_back(self.slot)
+        self.result_file.close()
 
     def _launch(self, process_obj: Any) -> None:
+        warn_of_threads()
+        self._adopt(self._fork_child(process_obj))
+
+    def _fork_child(self, process_obj: Any) -> int:
+        """The pid of the child; in the child, its whole life."""
         pid = self._fork(process_obj.outlive_parent)
         if pid == 0:
             code = 1
@@ -98,10 +150,9 @@ class Popen(popen_fork.Popen):
                 sys.excepthook(*sys.exc_info())
             finally:
                 leave_fork(code)
-        self._adopt(pid)
+        return pid
 
     def _fork(self, outlives: bool) -> int:
-        warn_of_threads()
         lifeline.begin_fork(self.slot, outlives)
         try:
             return os.fork()
@@ -117,6 +168,7 @@ class Popen(popen_fork.Popen):
             if ours:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
+            self.pid = 0
             raise
         self.pid = pid
         self.sentinel = self.child.pidfd

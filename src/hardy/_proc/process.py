@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from multiprocessing.context import get_spawning_popen
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hardy._core.ring import Ring
     from hardy._proc.popen import Popen
 
-__all__ = ["BaseProcess", "ParentProcess"]
+__all__ = ["BaseProcess", "ParentProcess", "start_all"]
 
 
 class BaseProcess(StdlibProcess):
@@ -96,15 +96,27 @@ class BaseProcess(StdlibProcess):
         Raises:
             OSError: no process, descriptor or pidfd can be had; nothing was started.
         """
+        queues = self._before_start()
+        self._popen = self._Popen(self)
+        self._after_start(queues)
+
+    @staticmethod
+    def _is_forked() -> bool:
+        """Whether a start is a fork, and nothing else."""
+        return False
+
+    def _before_start(self) -> list[Ring]:
         self._check_made()
         self._check_closed()
         if self._popen is not None:
             refuse_restart(self)
         check_ours(self, "start a process object created by current process")
         forget_ended_children()
-        queues = self._entrusted_queues()
         watch_exit()
-        self._popen = self._Popen(self)
+        return self._entrusted_queues()
+
+    def _after_start(self, queues: list[Ring]) -> None:
+        assert self._popen is not None
         self._sentinel = self._popen.sentinel
         identity = runtime.identity_of(self._popen.pid) if queues else 0
         for queue in queues:
@@ -293,6 +305,24 @@ class BaseProcess(StdlibProcess):
 
         self.__dict__["run"] = run_and_record
         return super()._bootstrap(watched)
+
+
+def start_all(processes: Sequence[BaseProcess]) -> None:
+    """Start several; those that are forked, one right after the other.
+
+    Raises:
+        OSError, CannotPickle: one cannot be started. Of those that are forked none is left; others run.
+    """
+    if not all(process._is_forked() and type(process).start is BaseProcess.start for process in processes):
+        for process in processes:
+            process.start()
+        return
+    from hardy._proc.popen import Popen
+
+    queues = [process._before_start() for process in processes]
+    for process, popen in zip(processes, Popen.fork_all(processes), strict=True):
+        process._popen = popen
+        process._after_start(queues.pop(0))
 
 
 def _settle(ended: Future[None]) -> None:
