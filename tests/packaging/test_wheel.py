@@ -72,7 +72,7 @@ def test_wheel_holds_sources_and_stubs_of_the_native_part(wheel: Path) -> None:
     wanted = {
         f"hardy/{path.relative_to(SOURCE)}"
         for path in SOURCE.rglob("*")
-        if path.suffix in (".py", ".pyx", ".pxd", ".h", ".pyi", ".typed")
+        if path.suffix in (".py", ".pyx", ".pxd", ".h", ".pyi", ".typed", ".md", ".txt")
     }
 
     names = set(zipfile.ZipFile(wheel).namelist())

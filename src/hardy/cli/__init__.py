@@ -22,6 +22,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "demo": Command("hardy.apps.demo", "count words over hardy queues while counters are killed; check every total"),
+    "learn": Command("hardy.apps.learn", "lessons on processes, in English and Chinese, whose scripts run"),
     "ps": Command("hardy.cli.ps", "show the processes of hardy's programs, and what each waits for"),
     "run": Command("hardy.cli.run", "run a program that imports multiprocessing, unchanged, on hardy"),
     "serve": Command("hardy.cli.serve", "serve a function of your own in several processes; reload without a gap"),

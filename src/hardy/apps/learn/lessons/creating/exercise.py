@@ -1,0 +1,12 @@
+from hardy import Process
+
+
+class Squarer(Process):
+    """Computes the square of a number in a process of its own, and returns it."""
+
+
+if __name__ == "__main__":
+    squarers = [Squarer(number) for number in range(5)]
+    for squarer in squarers:
+        squarer.start()
+    print([squarer.result() for squarer in squarers])

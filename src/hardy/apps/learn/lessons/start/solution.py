@@ -1,0 +1,13 @@
+from hardy import get_context
+
+
+def work(number):
+    return number + 1
+
+
+if __name__ == "__main__":
+    context = get_context("spawn")
+    processes = [context.Process(target=work, args=(number,)) for number in range(3)]
+    for process in processes:
+        process.start()
+    print([process.result() for process in processes])

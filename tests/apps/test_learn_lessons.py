@@ -1,0 +1,78 @@
+"""The lessons: their scripts print what the pages show, and the pages are made of them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from helpers.learned import Printed, all_runs, run_all
+
+from hardy.apps.learn import contents, pages
+from hardy.apps.learn.checking import OUTLINE, difference, same
+from tools import learn_docs
+
+LONGEST = 40
+ROOT = Path(__file__).parents[2]
+SCRIPTS = [
+    pytest.param(each.lesson, each.part, name, id=f"{each.lesson.name}-{name}")
+    for each in all_runs()
+    for name in each.part.files
+]
+LESSONS = pytest.mark.parametrize("lesson", contents.LESSONS, ids=lambda lesson: lesson.name)
+
+
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[Path, Printed]:
+    return run_all(tmp_path_factory.mktemp("faster"))
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize(("lesson", "part", "name"), SCRIPTS)
+def test_script_prints_what_the_page_shows(
+    printed: dict[Path, Printed], lesson: contents.Lesson, part: pages.Part, name: str
+) -> None:
+    """But for the numbers of the day; it ends well, unless it is about an error; and it leaves nothing running."""
+    shown = pages.expected(lesson, name)
+
+    output, status, left = printed[lesson.folder / name]
+
+    assert same(shown, output, part.way), difference(shown, output, part.way)
+    assert status == 0 or part.way == OUTLINE
+    assert not left
+
+
+def test_pages_are_what_is_made_of_the_lessons() -> None:
+    """`python tools/learn_docs.py` would change nothing."""
+    made = learn_docs.documents()
+
+    assert {path: path.read_text() for path in made if path.exists()} == made
+    assert {path for folder in learn_docs.FOLDERS.values() for path in folder.glob("*.md")} == set(made)
+
+
+@LESSONS
+def test_lesson_is_whole_in_both_languages(lesson: contents.Lesson) -> None:
+    """Short scripts that plain Python can run, questions with answers, one exercise; the same in both languages."""
+    english, chinese = (
+        [part for part in pages.parts(lesson.page(language)) if part.kind != "text"] for language in ("en", "zh")
+    )
+
+    assert [part._replace(text="") for part in english] == [part._replace(text="") for part in chinese]
+    kinds = [part.kind for part in english]
+    assert kinds.count("run") >= 1
+    assert kinds.count("ask") == kinds.count("answer") >= 2
+    assert kinds.count("exercise") == kinds.count("picture") == 1
+    for script in lesson.folder.glob("*.py"):
+        assert len(script.read_text().splitlines()) < LONGEST, script
+        ast.parse(script.read_text())
+    used = {name for part in pages.runs(lesson) for name in part.files} | {"exercise.py"}
+    assert {script.name for script in lesson.folder.glob("*.py")} == used
+
+
+@LESSONS
+def test_chinese_page_is_chinese(lesson: contents.Lesson) -> None:
+    """Not a copy of the English one that nobody translated."""
+    texts = [part.text for part in pages.parts(lesson.page("zh")) if part.text]
+
+    assert all(re.search("[\u4e00-\u9fff]", text) for text in texts)

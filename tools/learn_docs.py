@@ -1,0 +1,72 @@
+"""Make the pages of `hardy learn` under docs/ from the lessons: `python tools/learn_docs.py [--record [NAME ...]]`.
+
+Without --record it only writes the pages. With it, each script of the lessons (of all, or of those named) runs first,
+and what it prints is kept beside it; pages show that, and the tests compare it with what the script prints then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import sysconfig
+from pathlib import Path
+
+import hardy
+from hardy.apps.learn import contents, pages
+from hardy.apps.learn.running import run_scripts
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+FOLDERS = {"en": DOCS / "learn", "zh": DOCS / "zh/learn"}
+TIMEOUT_S = 60.0
+
+
+def documents() -> dict[Path, str]:
+    """What each page says, by its path."""
+    made = {}
+    for language, folder in FOLDERS.items():
+        up = "/".join([".."] * len(folder.relative_to(DOCS).parts))
+        introduction = (Path(contents.__file__).parent / f"lessons/index.{language}.md").read_text(encoding="utf-8")
+        made[folder / "README.md"] = pages.index_markdown(
+            language, pages.prose(introduction, language).replace("{docs}", up)
+        )
+        for lesson in contents.LESSONS:
+            made[folder / lesson.file_name] = pages.page_markdown(lesson, language, up, DOCS / "img/learn")
+    return made
+
+
+def record(lesson: contents.Lesson) -> None:
+    """Run what the lesson runs, and keep what it prints."""
+    for part in pages.runs(lesson):
+        ran = run_scripts([lesson.folder / name for name in part.files], timeout_s=TIMEOUT_S)
+        for name, output, status in zip(part.files, ran.outputs, ran.statuses, strict=True):
+            print(f"{lesson.name}/{name}: status {status}{', left: ' + '; '.join(ran.left) if ran.left else ''}")
+            print(output)
+            (lesson.folder / name).with_suffix(".txt").write_text(_of_no_machine(output, lesson), encoding="utf-8")
+
+
+def _of_no_machine(text: str, lesson: contents.Lesson) -> str:
+    """The text with this machine's folders replaced by those that a reader knows."""
+    text = text.replace(f"{lesson.folder}/", "").replace(str(Path(hardy.__file__).parent), "/usr/lib/python3/hardy")
+    return text.replace(sysconfig.get_path("stdlib"), "/usr/lib/python3").replace(sys.executable, "python")
+
+
+def main() -> None:
+    """Record if asked to, and write the pages."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--record", nargs="*", metavar="NAME")
+    options = parser.parse_args()
+    if options.record is not None:
+        for lesson in contents.LESSONS:
+            if not options.record or lesson.name in options.record:
+                record(lesson)
+    made = documents()
+    for folder in FOLDERS.values():
+        folder.mkdir(parents=True, exist_ok=True)
+        for stale in set(folder.glob("*.md")) - set(made):
+            stale.unlink()
+    for path, text in made.items():
+        path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
