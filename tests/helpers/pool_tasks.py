@@ -91,6 +91,11 @@ def take_memory(count: int) -> int:
     return len(block)
 
 
+def hold_and_die(count: int) -> None:
+    block = b"x" * count
+    os.kill(os.getpid(), signal.SIGKILL if block else 0)
+
+
 def exit_with(code: object) -> None:
     sys.exit(code)  # type: ignore[arg-type]
 

@@ -15,6 +15,7 @@ from helpers.pool_tasks import (
     die_at_first,
     die_at_three,
     exit_at_once,
+    hold_and_die,
     pid_of_worker,
     square,
     start_and_wait,
@@ -146,6 +147,16 @@ def test_error_tells_the_exit_status_when_a_worker_leaves_by_itself() -> None:
         pool.apply_async(exit_at_once, (7,)).get(GIVE_UP_S)
 
     assert (caught.value.exitcode, caught.value.signal) == (7, None)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_error_tells_how_much_memory_the_worker_had(method: str) -> None:
+    """The most of it, by the kernel's count."""
+    with hardy.get_context(method).Pool(1) as pool, pytest.raises(hardy.WorkerDied, match="MiB of memory") as caught:
+        pool.apply_async(hold_and_die, (200 << 20,)).get(GIVE_UP_S)
+
+    assert caught.value.peak_memory is not None
+    assert caught.value.peak_memory > 200 << 20
 
 
 HALF = """

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from helpers.crew import Crew, Line, new_crew
 from helpers.procfs import memfds
+from helpers.procs import run_script
 from helpers.waiting import wait_until
 
 from hardy import (
@@ -398,3 +399,39 @@ def test_subclass_that_is_not_set_up_is_refused() -> None:
     ):
         with pytest.raises(ValueError, match=r"super\(\).__init__"):
             call()
+
+
+def test_threads_may_be_the_first_of_a_program_to_wait() -> None:
+    """All at once: the memory that they share is made once, and none of them falls over another's."""
+    source = """
+        import os, sys, threading
+        from queue import Empty
+        from hardy import Queue
+
+        def wait(queue, together):
+            together.wait()
+            try:
+                queue.get(timeout=0.01)
+            except Empty:
+                pass
+
+        def program():
+            together = threading.Barrier(16)
+            threads = [threading.Thread(target=wait, args=(Queue(), together)) for _ in range(16)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        if __name__ == "__main__":
+            sys.setswitchinterval(1e-6)
+            for _ in range(20):
+                if not (pid := os.fork()):
+                    program()
+                    os._exit(0)
+                assert os.waitpid(pid, 0)[1] == 0
+        """
+
+    done = run_script(source)
+
+    assert done.returncode == 0, done.stderr

@@ -65,10 +65,15 @@ def ensure(name: str) -> Segment:
     """
     cdef bytes encoded
     cdef int slot
+    cdef Segment made
     if _segment is not None:
         _segment.check()
         return _segment
-    _use(memory.create_segment("hardy-board", memory.HDY_KIND_BOARD, BOARD_BYTES, BOARD_BYTES))
+    made = memory.create_segment("hardy-board", memory.HDY_KIND_BOARD, BOARD_BYTES, BOARD_BYTES)
+    if _segment is not None:
+        # Another thread was quicker, while this one made its own; it has pointers into that already.
+        return _segment
+    _use(made)
     encoded = name.encode("utf-8", "replace")
     slot = hdy_board_claim(hdy_the_board, 0, 0, 0, 0, encoded, len(encoded))
     hdy_board_set_identity(hdy_the_board, slot, hdy_self())

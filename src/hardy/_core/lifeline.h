@@ -24,6 +24,7 @@
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define HDY_P_PIDFD 3
@@ -43,6 +44,7 @@ typedef struct {
     int status;
     uint32_t generation;
     uint8_t used, ours, abandoned; /* ours: a child of this process, to be waited for */
+    uint64_t peak_bytes; /* the most resident memory that it had; 0 until it is reaped, or when it was not ours */
 } hdy_entry;
 
 static struct {
@@ -130,7 +132,9 @@ static inline int hdy_find_status(hdy_entry *e)
         return hdy_status_of_stranger(e);
     HDY_FAILPOINT("lifeline.reap.before_wait");
     siginfo_t si = {0};
-    while (waitid((idtype_t)HDY_P_PIDFD, (id_t)e->pidfd, &si, WEXITED | WNOHANG) < 0) {
+    struct rusage usage = {0};
+    /* The system call itself: the library's has no place for the usage. */
+    while (syscall(SYS_waitid, HDY_P_PIDFD, e->pidfd, &si, WEXITED | WNOHANG, &usage) < 0) {
         if (errno == EINTR)
             continue;
         /* SIGCHLD is ignored, or somebody waited for any child. */
@@ -138,6 +142,7 @@ static inline int hdy_find_status(hdy_entry *e)
     }
     if (si.si_pid == 0)
         return HDY_STATUS_NONE;
+    e->peak_bytes = (uint64_t)usage.ru_maxrss << 10;
     HDY_FAILPOINT("lifeline.reap.after_wait");
     if (si.si_code == CLD_EXITED)
         return (si.si_status & 0xFF) << 8;
@@ -337,7 +342,7 @@ static inline int hdy_line_add(int pidfd, uint64_t identity, int channel, int sl
     int r = e ? hdy_line_open() : -ENOMEM;
     if (r == 0) {
         uint32_t generation = ++hdy_line.generation;
-        *e = (hdy_entry){identity, pidfd, channel, slot, HDY_STATUS_NONE, generation, 1, (uint8_t)ours, 0};
+        *e = (hdy_entry){identity, pidfd, channel, slot, HDY_STATUS_NONE, generation, 1, (uint8_t)ours, 0, 0};
         *token = hdy_token(e);
         hdy_line.watched++;
         HDY_FAILPOINT("lifeline.add.before_watch");
@@ -364,6 +369,16 @@ static inline int hdy_line_status(uint64_t token)
     int status = e ? hdy_line_look(e) : HDY_STATUS_NONE;
     pthread_mutex_unlock(&hdy_line.mutex);
     return status;
+}
+
+/* The most resident memory that the child had; 0: it runs, or nobody knows. */
+static inline uint64_t hdy_line_peak_bytes(uint64_t token)
+{
+    pthread_mutex_lock(&hdy_line.mutex);
+    hdy_entry *e = hdy_entry_of(token);
+    uint64_t bytes = e ? e->peak_bytes : 0;
+    pthread_mutex_unlock(&hdy_line.mutex);
+    return bytes;
 }
 
 /* The Python object goes. 1: the caller closes the pidfd; 0: the entry does, once the child has ended. */

@@ -53,6 +53,7 @@ cdef extern from "lifeline.h":
     int hdy_line_add(int pidfd, unsigned long long identity, int channel, int slot, int ours,
                      unsigned long long *token) noexcept nogil
     int hdy_line_status(unsigned long long token) noexcept nogil
+    unsigned long long hdy_line_peak_bytes(unsigned long long token) noexcept nogil
     int hdy_line_drop(unsigned long long token) noexcept nogil
     int hdy_line_arm(int parent_fd, int outlives, int by_thread) noexcept nogil
     int hdy_line_threads() noexcept nogil
@@ -120,6 +121,12 @@ cdef class Child:
         if status == HDY_STATUS_UNKNOWN:
             raise ChildProcessError(_errno.ECHILD, f"how process {self.pid} ended was told to somebody else")
         return status
+
+    def peak_bytes(self) -> int:
+        """The most resident memory that it had, as the kernel counts it; 0 while it runs, or when nobody knows."""
+        if self._forks != hdy_rt.forks:
+            return 0
+        return hdy_line_peak_bytes(self._token)
 
     def send_signal(self, number: int) -> None:
         """Send a signal to exactly this process; nothing happens when it has ended."""

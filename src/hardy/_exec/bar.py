@@ -76,7 +76,7 @@ class Bar:
         rate = self._done / max(time.monotonic() - self._began, 1e-9)
         of = "" if self._total is None else f" of {self._total}"
         left = "" if not rate or self._total is None else f", {(self._total - self._done) / rate:.0f} s left"
-        print(f"{self._title}: {self._done}{of}, {rate:.3g}/s{left}", file=sys.stderr, flush=True)
+        print(f"{self._title}: {self._done}{of}, {_rate(rate)}/s{left}", file=sys.stderr, flush=True)
 
 
 class _TerminalBar(Bar):
@@ -90,7 +90,7 @@ class _TerminalBar(Bar):
 
     def _show(self) -> None:
         rate = self._done / max(time.monotonic() - self._began, 1e-9)
-        self._progress.update(self._row, completed=self._done, rate=f"{rate:.3g}/s")
+        self._progress.update(self._row, completed=self._done, rate=f"{_rate(rate)}/s")
 
     def _finish(self) -> None:
         self._progress.stop()
@@ -108,3 +108,7 @@ def _make_progress() -> Progress:
         TimeRemainingColumn(),
         console=Console(stderr=True),
     )
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.3g}"

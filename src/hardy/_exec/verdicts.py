@@ -78,7 +78,8 @@ def worker_died(task: Task, process: Any, call: str, peak: int, *, poison: bool)
         how = f"exited with status {exitcode}" if exitcode is not None else "ended, nobody knows how,"
     else:
         how = f"was killed by {signal_name(signal)}{', out of memory,' if out_of_memory else ''}"
-    held = f" It was seen with {_size(peak)} of memory." if peak else ""
+    peak = max(peak, process._popen.child.peak_bytes())
+    held = f" It had {_size(peak)} of memory at most." if peak else ""
     who = f"{process.name!r} (pid {process.pid})"
     if poison:
         advice = "It is not run again; look at what it does to its process"
