@@ -81,6 +81,26 @@ class TaskFuture(concurrent.futures.Future[Any]):
             self._condition.notify_all()
         self._invoke_callbacks()  # type: ignore[attr-defined] # of the stdlib's future
 
+    def result(self, timeout: float | None = None) -> Any:
+        """What the task returned; waits for it.
+
+        Raises:
+            TimeoutError: it has not ended in time.
+            CancelledError: it was cancelled.
+            Exception: what it raised, or what became of it.
+        """
+        # One that has ended is not asked for its lock, which would have to be made.
+        if self._state == _FINISHED and self._exception is None:
+            return self._result
+        try:
+            return super().result(timeout)
+        finally:
+            del self  # the error's traceback has this frame, and the future has the error
+
+    def done(self) -> bool:
+        """Whether it has ended, or was cancelled."""
+        return self._state == _FINISHED or super().done()
+
     def cancel(self) -> bool:
         """Have the task not run, or end it while it runs.
 
