@@ -6,15 +6,16 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from hardy.net import TCPServer
 
 __all__ = ["Client", "answer", "answer_plainly", "connected", "handle_for_ever", "one_at_each"]
 
 DEADLINE_S = 20.0
+C = TypeVar("C", bound="Client")
 
 
 class Client:
@@ -45,6 +46,10 @@ class Client:
         self.say(text)
         return self.hear()
 
+    def greet(self) -> None:
+        """Return once a worker has answered; the handler answers every line."""
+        self.ask("hello")
+
     def close(self) -> None:
         """End the connection."""
         self._file.close()
@@ -66,17 +71,18 @@ def connected(server: TCPServer | Any, count: int = 1) -> Iterator[list[Client]]
 
 
 @contextmanager
-def one_at_each(server: TCPServer) -> Iterator[dict[int, Client]]:
-    """A client at each worker, by its pid; the handler knows `pid`."""
-    clients: dict[int, Client] = {}
+def one_at_each(server: TCPServer, kind: Callable[[Any], C]) -> Iterator[dict[int, C]]:
+    """A client at each worker, by its pid; its `greet` returns when it has been answered."""
+    clients: dict[int, C] = {}
     try:
         for pid in server.workers:
+            # The others are stopped meanwhile, so that it is this one which accepts.
             others = [other for other in server.workers if other != pid]
             for other in others:
                 os.kill(other, signal.SIGSTOP)
             try:
-                clients[pid] = Client(server.address)
-                assert int(clients[pid].ask("pid")) == pid
+                clients[pid] = kind(server.address)
+                clients[pid].greet()
             finally:
                 for other in others:
                     os.kill(other, signal.SIGCONT)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from helpers import netting
-from helpers.netting import connected, one_at_each
+from helpers.netting import Client, connected, one_at_each
 from helpers.procfs import wait_dead
 from helpers.waiting import wait_until
 
@@ -113,7 +113,7 @@ def test_server_takes_the_sockets_that_systemd_hands_over(tmp_path: Path) -> Non
 
 def test_broadcast_reaches_every_worker_whoever_is_killed_or_stopped() -> None:
     """Each client hears it once, whichever worker has it; a dead worker and a stopped one hold up nobody."""
-    with TCPServer(netting.answer_and_subscribe, workers=4) as server, one_at_each(server) as clients:
+    with TCPServer(netting.answer_and_subscribe, workers=4) as server, one_at_each(server, Client) as clients:
         (dead, first), (stopped, late), (_, near), (_, far) = clients.items()
         first.say("all first")
         assert {client.hear() for client in clients.values()} == {"all first"}

@@ -21,6 +21,7 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "chat": Command("hardy.apps.chat.command", "rooms that several processes serve; bots that count what is lost"),
     "demo": Command("hardy.apps.demo", "count words over hardy queues while counters are killed; check every total"),
     "learn": Command("hardy.apps.learn", "lessons on processes, in English and Chinese, whose scripts run"),
     "ps": Command("hardy.cli.ps", "show the processes of hardy's programs, and what each waits for"),

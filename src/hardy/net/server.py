@@ -87,20 +87,22 @@ class TCPServer:
         self._listeners = _listen(host, port, unix, systemd, limits.backlog)
         self._path_inode = os.stat(unix).st_ino if unix and not unix.startswith("@") else 0
         seats = Seats(self._ctx, 2 * self._count)
-        self._plan = Plan(handler, tuple(self._listeners), limits, seats, tls, loop, name)
+        self._name = name
+        # None: it has ended, and nothing is kept of it.
+        self._plan: Plan | None = Plan(handler, tuple(self._listeners), limits, seats, tls, loop, name)
         self._master: Master | None = None
         self._thread: threading.Thread | None = None
         self._owner_pid = os.getpid()
 
     def __repr__(self) -> str:
         where = ", ".join(self.addresses) or "closed"
-        return f"<TCPServer {self._plan.name!r} at {where}, {self._count} workers>"
+        return f"<TCPServer {self._name!r} at {where}, {self._count} workers>"
 
     @property
     def address(self) -> tuple[str, int] | str:
         """Host and port of the first socket, or its path."""
         if not self._listeners:
-            raise ValueError(f"{self._plan.name!r} has been stopped and listens nowhere")
+            raise ValueError(f"{self._name!r} has been stopped and listens nowhere")
         sock = self._listeners[0]
         if sock.family == socket.AF_UNIX:
             return describe(sock)
@@ -187,6 +189,7 @@ class TCPServer:
             if self._thread.is_alive():
                 self._master.request_stop()
                 self._thread.join()
+            self._thread = None
             self._close()
 
     def reload(self) -> None:
@@ -195,7 +198,7 @@ class TCPServer:
         It goes on when this has returned. If the new ones cannot start, that is logged, and the old ones go on.
         """
         if self._master is None:
-            raise ValueError(f"reload() of {self!r}: it has not been started; call start() or run() first")
+            raise ValueError(f"reload() of {self!r}: it does not run; call start() or run() first")
         self._check_ours()
         self._master.request_reload()
 
@@ -209,7 +212,7 @@ class TCPServer:
         self.stop()
 
     def _begin(self) -> Master:
-        if self._master is not None or not self._listeners:
+        if self._master is not None or self._plan is None:
             raise ValueError(f"{self!r} was started before; make another one")
         self._master = Master(self._plan, self._count, self._ctx)
         return self._master
@@ -224,7 +227,9 @@ class TCPServer:
                 remove_path(listener, self._path_inode)
             listener.close()
         self._listeners = []
-        self._plan.seats.close()
+        if self._plan is not None:
+            self._plan.seats.close()
+        self._plan = self._master = None
 
 
 def _listen(host: str, port: int, unix: str | None, systemd: bool, backlog: int) -> list[socket.socket]:

@@ -307,7 +307,9 @@ class _Serving:
     def _log_end(self, peer: str, error: BaseException) -> None:
         """Why a handler ended; in full when it is the handler's own mistake."""
         name = self._worker.name
-        if isinstance(error, (ConnectionError, TimeoutError, MessageTooLong, asyncio.IncompleteReadError)):
+        if isinstance(error, ConnectionError):
+            _LOG.debug("%s: %s went: %s", name, peer, error)
+        elif isinstance(error, (TimeoutError, MessageTooLong, asyncio.IncompleteReadError)):
             _LOG.warning("%s: the connection with %s ended: %s", name, peer, _one_line(error))
         else:
             _LOG.error("%s: the handler raised, and the connection with %s is closed", name, peer, exc_info=error)
