@@ -32,6 +32,7 @@ from hardy.errors import (
     CannotUnpickle,
     ChildError,
     Closed,
+    DeadlockError,
     FileCorrupt,
     ForeignHandle,
     ForkWithThreadsWarning,
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     )
     from hardy.files import AtomicFile, locked_json
     from hardy.net import TCPServer
+    from hardy.observe.deadlock import deadlock
     from hardy.pipeline import Pipeline, current_delivery
     from hardy.queues import DeadLetter, Empty, Full, JoinableQueue, Lease, Queue, SimpleQueue, TaskQueue
     from hardy.supervise import ChildSpec, Supervisor, SupervisorEvent
@@ -105,6 +107,7 @@ _LATE = {
     ),
     "hardy.files": ("AtomicFile", "locked_json"),
     "hardy.net": ("TCPServer",),
+    "hardy.observe.deadlock": ("deadlock",),
     "hardy.pipeline": ("Pipeline", "current_delivery"),
     "hardy.queues": ("DeadLetter", "Empty", "Full", "JoinableQueue", "Lease", "Queue", "SimpleQueue", "TaskQueue"),
     "hardy.supervise": ("ChildSpec", "Supervisor", "SupervisorEvent"),
@@ -158,6 +161,7 @@ __all__ = [
     "Closed",
     "Condition",
     "DeadLetter",
+    "DeadlockError",
     "Empty",
     "Event",
     "FileCorrupt",
@@ -217,6 +221,7 @@ __all__ = [
     "cpu_count",
     "current_delivery",
     "current_process",
+    "deadlock",
     "freeze_support",
     "get_all_start_methods",
     "get_context",

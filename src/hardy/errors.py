@@ -11,6 +11,7 @@ __all__ = [
     "CannotUnpickle",
     "ChildError",
     "Closed",
+    "DeadlockError",
     "FileCorrupt",
     "ForeignHandle",
     "ForkWithThreadsWarning",
@@ -68,6 +69,18 @@ class Closed(HardyError, ValueError, EOFError, OSError):
     The stdlib raises ValueError (`put`, `get`) or OSError (`empty`) for the former; the latter is a wait without
     end there.
     """
+
+
+class DeadlockError(HardyError, RuntimeError):
+    """Threads wait for each other's locks in a circle; raised in the one that came last, which gets no lock.
+
+    Attributes:
+        cycle: a tuple for each of them: pid, what the process is called, the lock it holds, the lock it waits for.
+    """
+
+    def __init__(self, message: str, *, cycle: tuple[tuple[int, str, str, str], ...]) -> None:
+        super().__init__(message)
+        self.cycle = cycle
 
 
 class FileCorrupt(HardyError, ValueError):

@@ -28,8 +28,7 @@ cdef extern from *:
 hdy_rt = runtime.shared()
 
 # After this time a waiting thread shows its stack.
-cdef enum:
-    _LONG_NS = 1_000_000_000
+cdef long long _long_ns = 1_000_000_000
 
 _BEGINS = "multiprocessing/process.py"
 _PACKAGE = _os.path.dirname(_os.path.dirname(_os.path.abspath(__file__))) + _os.sep
@@ -92,10 +91,20 @@ cdef hdy_board *for_waits() except? NULL:
 
 cdef int leave_stack(hdy_waiting *w) except -1:
     cdef bytes text
-    if w.row != NULL and w.row.stack_bytes == 0 and hdy_now_ns() - w.row.since_ns > _LONG_NS:
+    if w.row != NULL and w.row.stack_bytes == 0 and hdy_now_ns() - w.row.since_ns > _long_ns:
         text = _stack_text().encode("utf-8", "replace")
         hdy_wait_leave_stack(w, text, len(text))
     return 0
+
+
+cdef unsigned int row_number(hdy_waiting *w) noexcept:
+    return <unsigned int>(w.row - hdy_the_board.wait)
+
+
+def show_stacks_after(seconds: float) -> None:
+    """Have threads of this process that wait for so long show their stacks."""
+    global _long_ns
+    _long_ns = <long long>(seconds * 1e9)
 
 
 def _stack_text() -> str:

@@ -209,7 +209,7 @@ cdef class Ring:
         self._show(&w, what, deadline, turn)
         with nogil:
             rc = hdy_sleep(&self.q.ring.waits[what].word, seen, board.deaths(), deaths, until)
-        if turn > 3:
+        if turn > 1:
             board.leave_stack(&w)
         hdy_wait_end(&w)
         PyErr_CheckSignals()

@@ -81,8 +81,7 @@ cdef int sleep_slice(
     PyErr_CheckSignals()
     if r == -ETIMEDOUT:
         slice_ns[0] = min(2 * slice_ns[0], _LONGEST_SLICE_NS)
-        if slice_ns[0] == _LONGEST_SLICE_NS:
-            board.leave_stack(w)
+        board.leave_stack(w)
         return 1
     # Whoever died may have held what is waited for.
     return deaths != NULL and deaths[0] != counted
@@ -189,9 +188,11 @@ cdef class LockCell(SyncCell):
     cdef bint wait_for_it(
         self, bint block, int64_t deadline, uint64_t contended, uint64_t how, hdy_waiting *w
     ) except -1:
-        cdef int64_t slice_ns = FIRST_SLICE_NS
+        cdef int64_t slice_ns = FIRST_SLICE_NS, stuck_ns = 0
         cdef uint64_t seen
         cdef bint last, look = False, shown = False, alive
+        # A condition's wait must have its lock back, whatever comes.
+        cdef bint may_raise = contended == 0
         while True:
             seen = hdy_load(&self.at.owner)
             if seen == 0:
@@ -227,6 +228,10 @@ cdef class LockCell(SyncCell):
             hdy_lock_show_holder(self.at, w)
             look = sleep_slice(w, hdy_low_half(&self.at.owner), <uint32_t>seen, deadline, &slice_ns)
             hdy_lock_slept()
+            if look and w.row != NULL and deadline == HDY_FOREVER and hdy_now_ns() >= stuck_ns:
+                hdy_lock_show_holder(self.at, w)
+                wait_s = self._stuck(board.row_number(w), w.turn, (hdy_now_ns() - w.row.since_ns) / 1e9, may_raise)
+                stuck_ns = hdy_now_ns() + <int64_t>(wait_s * 1e9)
 
     def release(self) -> None:
         """Give the lock up; any thread or process may.
@@ -271,6 +276,16 @@ cdef class LockCell(SyncCell):
 
     def _owner_died(self, identity: int) -> None:
         """Called when the lock was taken from a dead process; the lock is held."""
+
+    def _stuck(self, row: int, turn: int, waited_s: float, may_raise: bool) -> float:
+        """Called while the lock is waited for, without a time-out; after how many seconds to call again.
+
+        Args:
+            row, turn: how the wait is shown to others.
+            waited_s: for how long, in seconds.
+            may_raise: whether what is raised here may end the wait.
+        """
+        return 3600.0
 
     def _is_mine(self) -> bool:
         """Whether this thread holds the lock."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from hardy._core import sync
 from hardy._sync.cells import SharedHandle, check_name
+from hardy._sync.deadlock import Watched, check_deadlock
 from hardy._sync.deaths import Recoverable, check_on_owner_death
 
 __all__ = ["Lock", "RLock"]
@@ -24,7 +25,7 @@ def _holder(lock: sync.LockCell) -> str | None:
     return "SomeOtherThread" if lock._count() else "SomeOtherProcess"
 
 
-class Lock(SharedHandle, Recoverable, sync.LockCell):
+class Lock(SharedHandle, Recoverable, Watched, sync.LockCell):
     """A lock between processes that a dead owner does not keep.
 
     Any thread or process may release it, as in the stdlib. Uncontended, it makes no system call.
@@ -34,6 +35,8 @@ class Lock(SharedHandle, Recoverable, sync.LockCell):
         name: what warnings and errors call the lock.
         on_owner_death: "warn" gives an `OwnerDiedWarning` to whoever takes the lock from a dead
             owner; "raise" raises `OwnerDied` there, with the lock held.
+        deadlock: what is done about a deadlock that this lock is waited for in: "report", "raise"
+            (`DeadlockError`, in the last to wait) or "off"; None: as `hardy.deadlock` says.
 
     If a process dies here: the next acquirer gets the lock, a warning that names the dead process,
     and `recovered` is true until it releases.
@@ -41,7 +44,16 @@ class Lock(SharedHandle, Recoverable, sync.LockCell):
     Fork/spawn: a child of fork does not hold what its parent holds.
     """
 
-    def __init__(self, *, ctx: Any = None, name: str | None = None, on_owner_death: str = "warn") -> None:
+    def __init__(
+        self,
+        *,
+        ctx: Any = None,
+        name: str | None = None,
+        on_owner_death: str = "warn",
+        deadlock: str | None = None,
+    ) -> None:
+        if deadlock is not None:
+            self._deadlock = check_deadlock(deadlock)
         self._raises = check_on_owner_death(on_owner_death)
         self._create(check_name(name))
 
@@ -49,20 +61,29 @@ class Lock(SharedHandle, Recoverable, sync.LockCell):
         return f"<{type(self).__name__}(owner={_holder(self)})>"
 
 
-class RLock(SharedHandle, Recoverable, sync.RLockCell):
+class RLock(SharedHandle, Recoverable, Watched, sync.RLockCell):
     """A lock that the thread that holds it may acquire again.
 
     Args:
         ctx: accepted for code that passes a context; not used.
         name: what warnings and errors call the lock.
-        on_owner_death: as for `Lock`.
+        on_owner_death, deadlock: as for `Lock`.
 
     If a process dies here: as for `Lock`; however often the dead thread held it.
 
     Fork/spawn: a child of fork does not hold what its parent holds.
     """
 
-    def __init__(self, *, ctx: Any = None, name: str | None = None, on_owner_death: str = "warn") -> None:
+    def __init__(
+        self,
+        *,
+        ctx: Any = None,
+        name: str | None = None,
+        on_owner_death: str = "warn",
+        deadlock: str | None = None,
+    ) -> None:
+        if deadlock is not None:
+            self._deadlock = check_deadlock(deadlock)
         self._raises = check_on_owner_death(on_owner_death)
         self._create(check_name(name))
 
