@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from bench import crowd, locks, one_way, pools, round_trip, tickets
+from bench import crowd, locks, one_way, pools, round_trip, serve, tickets
 from bench.cells import Cell
 from bench.tables import Rates, aims_table, as_rate, as_time, behind_table, family_table, peers_table, table
 
@@ -58,6 +58,9 @@ _HOW = """\
   forkserver, is not counted. "Touched" has 512 MiB of memory in use in the parent, whose pages a fork must copy the
   table of. `os.fork` is the bare call, with `os._exit` in the child and `os.waitpid`: what a warm start is measured
   against, no peer. "Warm" is hardy's forkserver, whose server has loaded the program's modules.
+- Servers are asked by wrk, over 32 connections that stay open, from one thread on the same machine, which takes a part
+  of it. All but gunicorn (gthread, 16 threads, a trivial app) run the same few lines of HTTP. `hardy` has a worker for
+  each processor; asyncio is one process.
 - Tickets: a buyer is a process that orders one after the other; the store is on the disk of the machine.
 - The import is timed inside a fresh interpreter, by its own clock. `hardy` imports parts of `multiprocessing`,
   which are in its figure.
@@ -73,11 +76,13 @@ def _sections(results: Sequence[tuple[Cell, Rates]]) -> Iterator[str]:
     yield aims_table(results)
     yield "## Where hardy is not ahead"
     yield behind_table(results) or _AHEAD
-    shows: dict[str, Callable[[float], str]] = {one_way.FAMILY: as_rate, crowd.FAMILY: as_rate, tickets.FAMILY: as_rate}
+    shows: dict[str, Callable[[float], str]] = dict.fromkeys(
+        (one_way.FAMILY, crowd.FAMILY, tickets.FAMILY, serve.FAMILY), as_rate
+    )
     for family, pairs in families.items():
         yield f"## {family}"
         yield family_table(pairs, shows.get(family, as_time))
-        if family in (one_way.FAMILY, crowd.FAMILY, round_trip.FAMILY, pools.FAMILY):
+        if family in (one_way.FAMILY, crowd.FAMILY, round_trip.FAMILY, pools.FAMILY, serve.FAMILY):
             yield "Hardy over each of them, paired:"
             yield peers_table(pairs)
         if family == locks.FAMILY:

@@ -56,7 +56,6 @@ class Stream:
         self._loop = asyncio.get_running_loop()
         self._transport: Any = None
         self._buffer = bytearray()
-        self._scanned = 0
         self._most_buffered = limits.max_message + _CHUNK
         self._reading_paused = False
         self._eof = False
@@ -68,8 +67,10 @@ class Stream:
         self._written = 0
         self._writers: collections.deque[asyncio.Future[None]] = collections.deque()
         self._lost = self._loop.create_future()
+        self._is_lost = False
         self._closing = False
         self._last_byte = 0.0
+        self._watches_idle = limits.idle_timeout is not None
         self._idle_timer: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
@@ -88,7 +89,7 @@ class Stream:
     @property
     def closing(self) -> bool:
         """Whether nothing can be written any more."""
-        return self._closing or self._lost.done()
+        return self._closing or self._is_lost
 
     async def read(self, n: int = _CHUNK) -> bytes:
         """What is there, up to `n` bytes, once there is any; b"" when the peer has ended its side.
@@ -123,9 +124,11 @@ class Stream:
         if not separator:
             raise ValueError("the separator must have a byte at least")
         limit = self._limits.max_message
-        self._scanned = 0
+        if not self._buffer:
+            await self._more()
+        scanned = 0
         while True:
-            found = self._buffer.find(separator, max(0, self._scanned - len(separator) + 1))
+            found = self._buffer.find(separator, max(0, scanned - len(separator) + 1))
             length = found + len(separator) if found >= 0 else len(self._buffer)
             if length > limit:
                 raise MessageTooLong(
@@ -136,7 +139,7 @@ class Stream:
                 )
             if found >= 0:
                 return self._take(length)
-            self._scanned = len(self._buffer)
+            scanned = len(self._buffer)
             if not await self._more():
                 raise asyncio.IncompleteReadError(self._take(len(self._buffer)), None)
 
@@ -170,8 +173,10 @@ class Stream:
             TimeoutError: it did not for `write_timeout` seconds; the connection is cut.
             ConnectionError: the connection was lost, or closed here.
         """
-        self._check_writable()
-        self._last_byte = self._loop.time()
+        if self._error is not None or self._closing or self._is_lost:
+            self._check_writable()
+        if self._watches_idle:
+            self._last_byte = self._loop.time()
         self._transport.write(data)
         self._written += len(data)
         if self._writing_paused:
@@ -189,7 +194,8 @@ class Stream:
         """
         if self.closing:
             return False
-        self._last_byte = self._loop.time()
+        if self._watches_idle:
+            self._last_byte = self._loop.time()
         self._transport.write(data)
         if self._transport.get_write_buffer_size() > _MOST_PUSHED:
             self._cut(TimeoutError(f"{self.peer} does not read: {_MOST_PUSHED} bytes wait for it; it was cut off"))
@@ -260,7 +266,8 @@ class Stream:
             return False
         if self._reader is not None:
             raise RuntimeError(f"two tasks read from {self!r} at once; let one read, and hand on what it got")
-        self._resume_reading()
+        if self._reading_paused:
+            self._resume_reading()
         before = len(self._buffer)
         waiter = self._reader = self._loop.create_future()
         timeout_s = self._limits.read_timeout
@@ -292,6 +299,10 @@ class Stream:
 
     def _take(self, n: int) -> bytes:
         self._read_by = None
+        if n == len(self._buffer):
+            data = bytes(self._buffer)
+            self._buffer.clear()
+            return data
         data = bytes(memoryview(self._buffer)[:n])
         del self._buffer[:n]
         return data
@@ -347,16 +358,14 @@ class Wire(asyncio.Protocol):
         stream = self._stream
         if stream._dropping:
             return
-        stream._last_byte = stream._loop.time()
+        if stream._watches_idle:
+            stream._last_byte = stream._loop.time()
         stream._buffer += data
         waiter = stream._reader
-        if waiter is not None:
-            if not waiter.done():
-                waiter.set_result(None)
-        elif len(stream._buffer) > _CHUNK:
-            # Nobody reads: it waits in the kernel, and then at the peer.
-            self._pause()
-        if len(stream._buffer) > stream._most_buffered:
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        if len(stream._buffer) > _CHUNK and (waiter is None or len(stream._buffer) > stream._most_buffered):
+            # Nobody reads, or more than a message is there: it waits in the kernel, and then at the peer.
             self._pause()
 
     def _pause(self) -> None:
@@ -383,7 +392,7 @@ class Wire(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         stream = self._stream
-        stream._eof = True
+        stream._eof = stream._is_lost = True
         if stream._idle_timer is not None:
             stream._idle_timer.cancel()
         if error is not None and stream._error is None:
