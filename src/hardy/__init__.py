@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from hardy.files import AtomicFile, locked_json
     from hardy.net import TCPServer
     from hardy.observe.deadlock import deadlock
+    from hardy.observe.on_signal import doctor_on_signal
     from hardy.pipeline import Pipeline, current_delivery
     from hardy.queues import DeadLetter, Empty, Full, JoinableQueue, Lease, Queue, SimpleQueue, TaskQueue
     from hardy.supervise import ChildSpec, Supervisor, SupervisorEvent
@@ -108,6 +109,7 @@ _LATE = {
     "hardy.files": ("AtomicFile", "locked_json"),
     "hardy.net": ("TCPServer",),
     "hardy.observe.deadlock": ("deadlock",),
+    "hardy.observe.on_signal": ("doctor_on_signal",),
     "hardy.pipeline": ("Pipeline", "current_delivery"),
     "hardy.queues": ("DeadLetter", "Empty", "Full", "JoinableQueue", "Lease", "Queue", "SimpleQueue", "TaskQueue"),
     "hardy.supervise": ("ChildSpec", "Supervisor", "SupervisorEvent"),
@@ -222,6 +224,7 @@ __all__ = [
     "current_delivery",
     "current_process",
     "deadlock",
+    "doctor_on_signal",
     "freeze_support",
     "get_all_start_methods",
     "get_context",

@@ -176,6 +176,21 @@ def test_long_wait_leaves_its_stack() -> None:
     assert "looked_until" not in stack
 
 
+def test_observer_is_none_of_the_observed() -> None:
+    """Who looks has the memory open as well, and is not taken for one who uses it."""
+    command = [sys.executable, "-m", "hardy", "ps", "--watch", "0.05"]
+    with (
+        started(hardy.Event().wait) as (process,),
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ps,
+    ):
+        assert ps.stdout is not None
+        assert list(islice((line for line in ps.stdout if "PID" in line), 3))
+        snapshot = looked_until(lambda found: waits_of(found, process.pid))
+        ps.kill()
+
+    assert snapshot.process(ps.pid) is None
+
+
 def test_zombie_is_explained() -> None:
     """What its parent has not collected is shown, with what to do."""
     hardy.Event().is_set()

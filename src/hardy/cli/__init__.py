@@ -23,6 +23,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "chat": Command("hardy.apps.chat.command", "rooms that several processes serve; bots that count what is lost"),
     "demo": Command("hardy.apps.demo", "count words over hardy queues while counters are killed; check every total"),
+    "doctor": Command("hardy.cli.doctor", "say why a program is stuck, and what to do"),
     "learn": Command("hardy.apps.learn", "lessons on processes, in English and Chinese, whose scripts run"),
     "ps": Command("hardy.cli.ps", "show the processes of hardy's programs, and what each waits for"),
     "run": Command("hardy.cli.run", "run a program that imports multiprocessing, unchanged, on hardy"),

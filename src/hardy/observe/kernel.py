@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import NamedTuple
 
 __all__ = ["Memfd", "Stat", "hardy_memfds", "pids", "read_command", "read_stat"]
@@ -91,7 +92,8 @@ def hardy_memfds(pid: int) -> list[Memfd]:
         path = f"{folder}/{name}"
         try:
             target = os.readlink(path)
-            if target.startswith(_PREFIX):
+            # The link's own mode tells how it is open: to be read alone, by one who only looks, as we do.
+            if target.startswith(_PREFIX) and os.lstat(path).st_mode & stat.S_IWUSR:
                 found.append(Memfd(pid, int(name), target[len(_PREFIX) :].partition(" ")[0], os.stat(path).st_ino))
         except OSError:
             continue  # closed meanwhile

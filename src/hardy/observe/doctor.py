@@ -1,0 +1,327 @@
+"""Why is it stuck? What is wrong with a program, and for each thing the mend in one sentence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hardy._sync.deadlock import is_holders_own
+from hardy._sync.waiting import TAKEN_WITH, Wait
+from hardy.observe.snapshot import Process, Program, Shared, Snapshot, Watcher
+from hardy.observe.text import duration_text, holder_text
+
+__all__ = ["Finding", "Report", "examine", "report_text"]
+
+# Between two looks: what has not moved meanwhile is taken for stuck.
+_BETWEEN_S = 0.3
+_LONG_S = 5.0
+
+
+@dataclass
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: in a word, as in "deadlock".
+        text: what is the case.
+        mend: what to do, in one sentence.
+    """
+
+    kind: str
+    text: str
+    mend: str
+
+
+@dataclass
+class Report:
+    """What was found of one program.
+
+    Attributes:
+        program: the processes.
+        waits: what each thread waits for, with for how long and for whom.
+        findings: what is wrong, the worst first.
+        stacks: where threads are, by what they are called.
+    """
+
+    program: Program
+    waits: list[str]
+    findings: list[Finding]
+    stacks: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """In plain values, for JSON."""
+        return {
+            "root": self.program.root,
+            "waits": self.waits,
+            "findings": [vars(each) for each in self.findings],
+            "stacks": self.stacks,
+        }
+
+
+def examine(pid: int) -> Report | None:
+    """Look twice at the program of a process, and say what is wrong with it.
+
+    Args:
+        pid: any of its processes.
+
+    Returns:
+        None when hardy knows of no such process.
+    """
+    with Watcher() as watcher:
+        before = watcher.take()
+        if before.program_of(pid) is None:
+            return None
+        time.sleep(_BETWEEN_S)
+        now = watcher.take()
+    program = now.program_of(pid)
+    return None if program is None else _Doctor(before, now, program).report()
+
+
+class _Doctor:
+    def __init__(self, before: Snapshot, now: Snapshot, program: Program) -> None:
+        self.before, self.now, self.program = before, now, program
+        pids = {each.pid for each in program.processes}
+        self.shared = [each for each in now.shared if pids & set(each.pids)]
+        earlier = {(wait.row, wait.turn) for process in _all(before) for wait in process.waits}
+        # A wait that ended meanwhile was none to speak of.
+        self.waits = [wait for each in program.processes for wait in each.waits if (wait.row, wait.turn) in earlier]
+
+    def report(self) -> Report:
+        circles = self._circles()
+        findings = [
+            *map(self._deadlock, circles),
+            *self._stopped(),
+            *self._busy_holders(),
+            *self._semaphores(),
+            *self._queues(),
+            *(
+                Finding(each.trouble.partition(":")[0], _of(each), each.trouble.partition("; ")[2])
+                for each in self.program.processes
+                if each.trouble
+            ),
+        ]
+        return Report(self.program, [self._line(each) for each in self.waits], findings, self._stacks())
+
+    def _line(self, wait: Wait) -> str:
+        holder = holder_text(self.now, wait)
+        taken = (", taken by `with`" if wait.how & TAKEN_WITH else ", taken by acquire()") if holder else ""
+        timed = " (with a time-out)" if wait.is_timed else ""
+        return f"{self._who(wait)}: {self.now.wait_text(wait)}, {self._age(wait)}{timed}" + (
+            f"; {holder}{taken}" if holder else ""
+        )
+
+    def _who(self, wait: Wait) -> str:
+        who = self.now.name_of(wait.identity)
+        return who if wait.tid == wait.pid else f"thread {wait.tid} of {who}"
+
+    def _age(self, wait: Wait) -> str:
+        return f"for {duration_text((self.now.taken_ns - wait.since_ns) / 1e9)}"
+
+    # ---- the wait-for graph ----
+
+    def _blockers(self, wait: Wait) -> list[Wait]:
+        """The waits of those for whom a thread waits."""
+        if wait.kind in ("Lock", "RLock") and wait.holder_thread:
+            wanted = (wait.holder, wait.holder_thread)
+            return [each for each in self.waits if (each.identity, each.thread) == wanted]
+        identities = {wait.place} if wait.kind == "process" else set()
+        shared = self.now.shared_at(wait.segment, wait.place)
+        if shared is not None and shared.kind == "RWLock":
+            identities = {identity for identity, _ in shared.facts["holders"]} | {shared.facts["holder"]}
+        elif shared is not None and "Semaphore" in shared.kind and not shared.facts["value"]:
+            # Any of several holders may give a permit back: only a sole one surely keeps the waiter.
+            holders = shared.facts["holders"]
+            identities = {holders[0][0]} if len(holders) == 1 else set()
+        return [each for each in self.waits if each.identity in identities and each.tid == each.pid]
+
+    def _circles(self) -> list[list[Wait]]:
+        found: list[list[Wait]] = []
+        for wait in self.waits:
+            path = _way_back(wait, self._blockers)
+            if path and not any(set(map(_id, path)) == set(map(_id, each)) for each in found):
+                found.append(path)
+        return found
+
+    def _deadlock(self, circle: list[Wait]) -> Finding:
+        lines = [f"{self._who(each)} waits to {self.now.wait_text(each)}, {self._age(each)}" for each in circle]
+        certain = all(is_holders_own(each) or each.kind == "process" for each in circle)
+        if any(each.is_timed for each in circle):
+            mend = "one of them waits with a time-out and will give up; take locks in the same order everywhere."
+        elif certain:
+            mend = "take locks in the same order everywhere; to go on now, kill one of them."
+        else:
+            mend = (
+                "if nobody else releases what they wait for, take these in the same order everywhere, and by `with`; "
+                "to go on now, kill one of them."
+            )
+        return Finding("deadlock", "a circle: " + "; ".join(lines) + "; and so round", mend)
+
+    # ---- what keeps others waiting ----
+
+    def _stopped(self) -> list[Finding]:
+        found = []
+        for process in self.program.processes:
+            if process.state == "stopped":
+                kept = sum(each.holder == process.identity for each in self.waits)
+                also = f", and {kept} wait for locks that it holds" if kept else ""
+                found.append(Finding("stopped", f"{_of(process)} is stopped{also}", f"kill -CONT {process.pid}"))
+        return found
+
+    def _busy_holders(self) -> list[Finding]:
+        found = []
+        waiting = {(each.identity, each.thread) for each in self.waits}
+        for shared in self.shared:
+            holder = shared.facts.get("holder")
+            longest = max((self.now.taken_ns - each.since_ns for each in shared.waits), default=0) / 1e9
+            if not holder or longest < _LONG_S or (holder, shared.facts["holder_thread"]) in waiting:
+                continue
+            process = next((each for each in self.program.processes if each.identity == holder), None)
+            if process is None or process.state == "stopped":
+                continue
+            doing = "is on the processor" if process.state == "running" else "waits for something that is not hardy's"
+            found.append(
+                Finding(
+                    "held",
+                    f"{shared.title} is held by {_of(process)}, which {doing}; {len(shared.waits)} wait for it, the "
+                    f"longest for {duration_text(longest)}",
+                    "hold it for less, or let waiters give up with acquire(timeout=...)",
+                )
+            )
+        return found
+
+    def _semaphores(self) -> list[Finding]:
+        found = []
+        for shared in self.shared:
+            if "Semaphore" not in shared.kind or shared.facts["value"] or not shared.waits:
+                continue
+            holders = shared.facts["holders"]
+            living = ", ".join(f"{self.now.name_of(each)} has {count}" for each, count in holders) or "none by `with`"
+            bound = shared.facts["bound"]
+            lost = bound - sum(count for _, count in holders) if bound else None
+            bare = f"; {lost} were taken by a bare acquire()" if lost else ""
+            if holders and not lost:
+                mend = "it is in use: give it more permits, or hold them for less"
+            else:
+                mend = (
+                    "what was taken by a bare acquire() does not come back when its taker dies: take permits by "
+                    "`with`, and give back what is missing by release()"
+                )
+            waiters = f"{len(shared.waits)} wait"
+            found.append(Finding("semaphore", f"{shared.title} has no permit left, {waiters}: {living}{bare}", mend))
+        return found
+
+    def _queues(self) -> list[Finding]:
+        found = []
+        for shared in self.shared:
+            if "count" not in shared.facts:
+                continue
+            earlier = self.before.shared_at(shared.segment, shared.place)
+            if earlier is None or earlier.facts["got"] != shared.facts["got"]:
+                continue
+            getters = [each for each in shared.waits if each.verb == "get from"]
+            others = [each for each in shared.waits if each.verb != "get from"]
+            count = shared.facts["count"]
+            if count and not getters and (others or not shared.facts["got"]):
+                found.append(self._unread(shared, count, others))
+            elif getters and not count and self._nobody_will_put(shared, getters):
+                found.append(
+                    Finding(
+                        "unfed",
+                        f"{shared.title} is empty, {len(getters)} wait to get from it, and everyone else who has it "
+                        "waits too",
+                        "say when there is no more: close() it in every process that puts, or put one None a reader",
+                    )
+                )
+        return found
+
+    def _unread(self, shared: Shared, count: int, others: list[Wait]) -> Finding:
+        waits = f", and {len(others)} wait for somebody to take them" if others else ""
+        taken = "none was ever taken" if not shared.facts["got"] else "none is being taken"
+        return Finding(
+            "unread",
+            f"{shared.title} holds {count} object(s), {taken}{waits}",
+            "start a reader, or let the readers go on: nobody waits to get from it",
+        )
+
+    def _nobody_will_put(self, shared: Shared, getters: list[Wait]) -> bool:
+        waiting = {each.pid for each in self.waits if not each.is_timed and each.tid == each.pid}
+        known = {each.pid for each in self.program.processes if each.threads == 1 or each.pid in waiting}
+        return set(shared.pids) <= waiting & known and any(each.pid in shared.pids for each in getters)
+
+    # ---- stacks ----
+
+    def _stacks(self) -> dict[str, str]:
+        stacks = {self._who(each): each.stack for each in self.waits if each.stack}
+        holders = {each.holder for each in self.waits if each.holder}
+        for process in self.program.processes:
+            if process.identity in holders and not process.waits and process.state != "zombie":
+                stacks[f"{_of(process)}, which holds what others wait for"] = stack_from_outside(process.pid)
+        return stacks
+
+
+def stack_from_outside(pid: int) -> str:
+    """The stacks of a process that does not wait in hardy, by py-spy where it is installed; else how to get them."""
+    beside = os.path.join(os.path.dirname(sys.executable), "py-spy")
+    tool = beside if os.path.exists(beside) else shutil.which("py-spy")
+    if tool is None:
+        return "  (not known from here: `pip install hardy[stacks]` brings py-spy, which reads it)\n"
+    try:
+        done = subprocess.run([tool, "dump", "--pid", str(pid)], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"  (py-spy failed: {error})\n"
+    said = done.stdout if done.returncode == 0 else f"(py-spy could not read it: {done.stderr.strip()})"
+    return "".join(f"  {line}\n" for line in said.splitlines())
+
+
+def _way_back(start: Wait, blockers: Callable[[Wait], list[Wait]]) -> list[Wait]:
+    """A way along the graph from `start` back to itself, or []."""
+    came_from: dict[tuple[int, int], Wait | None] = {_id(start): None}
+    todo = [start]
+    for at in todo:
+        for each in blockers(at):
+            if _id(each) == _id(start):
+                path = []
+                back: Wait | None = at
+                while back is not None:
+                    path.append(back)
+                    back = came_from[_id(back)]
+                return path[::-1]
+            if _id(each) not in came_from:
+                came_from[_id(each)] = at
+                todo.append(each)
+    return []
+
+
+def _id(wait: Wait) -> tuple[int, int]:
+    return wait.row, wait.turn
+
+
+def _all(snapshot: Snapshot) -> list[Process]:
+    return [each for program in snapshot.programs for each in program.processes]
+
+
+def _of(process: Process) -> str:
+    return f"{process.name!r} (pid {process.pid})"
+
+
+def report_text(report: Report) -> str:
+    """A report as people read it."""
+    program = report.program
+    lines = [f"{_of(program.processes[0])}: {len(program.processes)} process(es), {len(report.waits)} thread(s) wait."]
+    if report.waits:
+        lines += ["", "Who waits"]
+        lines += [f"  {each}" for each in report.waits]
+    lines += ["", "What is wrong" if report.findings else "Nothing wrong was found."]
+    for number, each in enumerate(report.findings, 1):
+        lines += [f"  {number}. {each.kind}: {each.text}", f"     Mend: {each.mend}"]
+    if report.stacks:
+        lines += ["", "Where they are"]
+        for who, stack in report.stacks.items():
+            lines += [f"  {who}", stack.rstrip()]
+    return "\n".join(lines)

@@ -1,0 +1,296 @@
+"""`hardy doctor`: what keeps a program from going on, and the mend."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import procfs, targets
+from helpers.procs import run_script
+from helpers.waiting import wait_until
+
+import hardy
+from hardy._sync import deadlock
+from hardy.observe import Watcher, doctor
+from hardy.observe.doctor import Finding, Report, examine, report_text
+
+LONG_S = 15.0
+
+
+@pytest.fixture(autouse=True)
+def no_reports() -> Iterator[None]:
+    """The processes of these tests say nothing of deadlocks themselves."""
+    before = deadlock.policy()
+    deadlock.set_policy(0.2, "off")
+    yield
+    deadlock.set_policy(*before)
+
+
+@contextmanager
+def started(*calls: Callable[[], object]) -> Iterator[list[hardy.Process]]:
+    processes = [hardy.Process(target=call, name=f"w{number}") for number, call in enumerate(calls, 1)]
+    for each in processes:
+        each.start()
+    try:
+        yield processes
+    finally:
+        for each in processes:
+            each.kill()
+        for each in processes:
+            each.join()
+
+
+def wait_for_waits(processes: list[hardy.Process]) -> None:
+    """Until each of them waits in hardy."""
+    with Watcher() as watcher:
+
+        def all_wait() -> bool:
+            seen = watcher.take()
+            return all((found := seen.process(each.pid or 0)) and found.waits for each in processes)
+
+        assert wait_until(all_wait, LONG_S)
+
+
+def examined(kind: str) -> tuple[Report, list[Finding]]:
+    report = examine(os.getpid())
+    assert report is not None
+    return report, [each for each in report.findings if each.kind == kind]
+
+
+def test_circle_is_found_with_the_mend() -> None:
+    """Two processes with each other's locks: both are named, and what to do."""
+    first, second = hardy.Lock(name="a"), hardy.Lock(name="b")
+    here, there = hardy.Event(), hardy.Event()
+
+    def take(one: Any, other: Any, mine: Any, its: Any) -> None:
+        with one:
+            mine.set()
+            its.wait()
+            with other:
+                pass
+
+    calls = (lambda: take(first, second, here, there), lambda: take(second, first, there, here))
+    with started(*calls) as processes:
+        here.wait(), there.wait()
+        report, found = circle_of_locks(processes)
+
+    (finding,) = found
+    assert "'w1'" in finding.text
+    assert "waits to acquire Lock 'a'" in finding.text
+    assert "waits to acquire Lock 'b'" in finding.text
+    assert "same order" in finding.mend
+    text = report_text(report)
+    assert "taken by `with`" in text
+    assert "Mend: take locks in the same order" in text
+
+
+def circle_of_locks(processes: list[hardy.Process]) -> tuple[Report, list[Finding]]:
+    wait_for_waits(processes)
+    last: list[tuple[Report, list[Finding]]] = []
+
+    def is_found() -> bool:
+        last[:] = [examined("deadlock")]
+        return bool(last[0][1])
+
+    assert wait_until(is_found, LONG_S)
+    return last[0]
+
+
+def test_circle_through_a_join_is_found() -> None:
+    """Who joins a process while holding what it waits for, waits for itself."""
+    lock = hardy.Lock(name="stock")
+
+    def hold_and_join() -> None:
+        with lock:
+            inner = hardy.Process(target=lock.acquire, name="inner")
+            inner.start()
+            inner.join()
+
+    with started(hold_and_join) as processes:
+        _, (finding,) = circle_of_locks(processes)
+
+    assert "join 'inner'" in finding.text
+    assert "acquire Lock 'stock'" in finding.text
+
+
+def test_stopped_holder_is_found() -> None:
+    """A process that somebody stopped is named, with the command that lets it go on."""
+    lock, ready = hardy.Lock(name="stock"), hardy.Event()
+
+    def hold() -> None:
+        with lock:
+            ready.set()
+            signal.pause()
+
+    with started(hold) as (holder,):
+        ready.wait()
+        os.kill(holder.pid or 0, signal.SIGSTOP)
+        with started(lock.acquire) as waiters:
+            wait_for_waits(waiters)
+            _, (finding,) = examined("stopped")
+
+    assert (finding.text, finding.mend) == (
+        f"'w1' (pid {holder.pid}) is stopped, and 1 wait for locks that it holds",
+        f"kill -CONT {holder.pid}",
+    )
+
+
+def test_queue_that_nobody_reads_is_found() -> None:
+    """A full queue with a producer that waits, and nobody who gets."""
+    queue = hardy.Queue(1, name="out")
+    queue.put(1)
+
+    with started(lambda: queue.put(2)) as processes:
+        wait_for_waits(processes)
+        _, (finding,) = examined("unread")
+
+    assert finding.text == ("Queue 'out' holds 1 object(s), none was ever taken, and 1 wait for somebody to take them")
+
+
+def test_queue_that_nobody_feeds_is_found() -> None:
+    """All who have it wait: one for its objects, the other for the end of that one."""
+
+    def make_and_join() -> None:
+        queue = hardy.Queue(name="in")
+        reader = hardy.Process(target=queue.get)
+        reader.start()
+        reader.join()
+
+    with started(make_and_join) as processes:
+        wait_for_waits(processes)
+        assert wait_until(
+            lambda: any("Queue 'in' is empty, 1 wait" in each.text for each in examined("unfed")[1]), LONG_S
+        )
+
+
+def test_semaphore_at_zero_is_found_with_who_has_the_permits() -> None:
+    """Permits that a dead process took by a bare acquire() are told from those that somebody holds."""
+    semaphore, ready = hardy.BoundedSemaphore(2, name="seats"), hardy.Event()
+    semaphore.acquire()
+
+    def hold() -> None:
+        with semaphore:
+            ready.set()
+            signal.pause()
+
+    with started(hold) as (holder,):
+        ready.wait()
+        with started(semaphore.acquire) as waiters:
+            wait_for_waits(waiters)
+            _, (finding,) = examined("semaphore")
+
+    assert finding.text == (
+        f"BoundedSemaphore 'seats' has no permit left, 1 wait: 'w1' (pid {holder.pid}) has 1; "
+        "1 were taken by a bare acquire()"
+    )
+    assert "take permits by `with`" in finding.mend
+
+
+def test_zombie_is_a_finding() -> None:
+    """What is not collected is told, with the mend alone in its place."""
+    hardy.Lock()
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    try:
+        assert wait_until(lambda: getattr(procfs.stat(pid), "state", "") == "Z", LONG_S)
+        _, found = examined("zombie")
+    finally:
+        os.waitpid(pid, 0)
+
+    assert [each for each in found if str(pid) in each.text and "os.waitpid()" in each.mend]
+
+
+def test_doctor_command_tells_a_healthy_program() -> None:
+    """Status 0 and a word of it; 2 for a process that is none of hardy's."""
+    script = "import hardy, signal; lock = hardy.Lock(); print(flush=True); signal.pause()"
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        command = [sys.executable, "-m", "hardy", "doctor"]
+        healthy = subprocess.run([*command, str(program.pid)], capture_output=True, text=True, timeout=30)
+        as_json = subprocess.run([*command, str(program.pid), "--json"], capture_output=True, text=True, timeout=30)
+        program.kill()
+    unknown = subprocess.run([*command, "4194303"], capture_output=True, text=True, timeout=30)
+
+    assert (healthy.returncode, healthy.stdout.splitlines()[-1]) == (0, "Nothing wrong was found.")
+    assert json.loads(as_json.stdout)["findings"] == []
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+
+
+ON_SIGNAL = """
+import os, signal, sys
+import hardy
+from hardy.observe import Watcher
+from helpers.waiting import wait_until
+
+def wait_for_it(event, queue):
+    queue.put(os.getpid())
+    event.wait()
+
+if __name__ == "__main__":
+    hardy.doctor_on_signal()
+    context = hardy.get_context(sys.argv[1])
+    event, queue = context.Event(name="go"), context.Queue()
+    child = context.Process(target=wait_for_it, args=(event, queue), name="w")
+    child.start()
+    pid = queue.get()
+    with Watcher() as watcher:
+        assert wait_until(lambda: watcher.take().process(pid).waits)
+        os.kill(pid, signal.SIGUSR2)
+        assert wait_until(lambda: os.fstat(2).st_size > 0)
+    event.set()
+    child.join()
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_signal_has_a_process_tell_on_itself(method: str) -> None:
+    """After `doctor_on_signal`, a process that waits in hardy answers SIGUSR2 with the report and its stacks."""
+    done = run_script(ON_SIGNAL, method)
+
+    assert done.returncode == 0, done.stderr
+    assert "wait for Event 'go'" in done.stderr
+    assert "Stack of thread MainThread" in done.stderr
+    assert "in wait_for_it\n    event.wait()" in done.stderr
+
+
+def test_stack_from_outside_is_py_spys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stack of a holder that runs is read by py-spy where there is one; else the report says how to get it."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "none"))
+    without = doctor.stack_from_outside(1)
+    (tmp_path / "py-spy").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "py-spy").chmod(0o755)
+
+    assert "hardy[stacks]" in without
+    assert doctor.stack_from_outside(17) == "  dump --pid 17\n"
+
+
+def test_busy_holder_is_found_when_others_wait_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who holds a lock for long without waiting for anything of hardy's is named."""
+    monkeypatch.setattr(doctor, "_LONG_S", 0.0)
+    monkeypatch.setattr(doctor, "stack_from_outside", lambda pid: "  a stack\n")
+    lock, ready = hardy.Lock(name="stock"), hardy.Event()
+
+    def hold() -> None:
+        with lock:
+            ready.set()
+            targets.pause()
+
+    with started(hold) as (holder,):
+        ready.wait()
+        with started(lock.acquire) as waiters:
+            wait_for_waits(waiters)
+            report, (finding,) = examined("held")
+
+    assert finding.text.startswith(f"Lock 'stock' is held by 'w1' (pid {holder.pid}), which waits for something that")
+    assert "  a stack\n" in report.stacks.values()
