@@ -159,6 +159,17 @@ def test_error_tells_how_much_memory_the_worker_had(method: str) -> None:
     assert caught.value.peak_memory > 200 << 20
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_task_goes_to_another_when_its_worker_is_stopped(method: str) -> None:
+    """One that had nothing in hand: what it was given is nobody's yet."""
+    with hardy.get_context(method).Pool(2) as pool:
+        stopped = pool.apply_async(pid_of_worker).get(GIVE_UP_S)
+        os.kill(stopped, signal.SIGSTOP)
+        results = [pool.apply_async(pid_of_worker) for _ in range(20)]
+
+        assert stopped not in {result.get(GIVE_UP_S) for result in results}
+
+
 HALF = """
     import sys
     import hardy

@@ -48,7 +48,7 @@ class Collector:
         assert engine.results is not None
         self._results = engine.results
         self._deaths = board.death_count()
-        self._next_look_s = 0.0
+        self._next_look_s = self._next_rescue_s = 0.0
         # Something has changed here since the last look: do not sleep on it.
         self._hurry = False
         self._stopped: set[Slot] = set()
@@ -312,6 +312,9 @@ class Collector:
         while self._restarts and self._restarts[0][0] <= time.monotonic():
             self._engine.replace_worker(self._restarts.pop(0)[1])
         self._engine.grow()
+        if time.monotonic() >= self._next_rescue_s:
+            self._next_rescue_s = time.monotonic() + _SLICE_S
+            self._engine.rescue()
 
     # ---- the end ----
 

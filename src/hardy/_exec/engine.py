@@ -205,6 +205,22 @@ class Engine:
         for task in back:
             self._try_give(task, late)
 
+    def rescue(self) -> None:
+        """Now and then: give the idle what others do not come to take."""
+        if not self._idle or not self.tasks:
+            return
+        late: list[tuple[Task, BaseException]] = []
+        with self._lock:
+            for slot in self.slots:
+                if self._idle and slot.is_overdue():
+                    back = slot.take_back(len(slot.sent))
+                    self._roomy.pop(slot, None)
+                    for task in back:
+                        self._try_give(task, late)
+                    if not slot.sent:
+                        self._idle = {slot: None, **self._idle}
+        self.tell_late(late)
+
     def tell_late(self, late: list[tuple[Task, BaseException]]) -> None:
         """With no lock held: tell of tasks that could not be given to a worker."""
         for task, error in late:

@@ -48,6 +48,7 @@ class Slot:
         sent: the tasks that it was given and that have not ended, in the order of the ring.
         nbytes: their size.
         doom: why it is being killed, or None.
+        overdue: number of the task that it was to take next when it was last looked at, having nothing in hand.
         peak_bytes: the most memory that its worker was seen to have.
     """
 
@@ -59,6 +60,7 @@ class Slot:
         "index",
         "is_starting",
         "nbytes",
+        "overdue",
         "peak_bytes",
         "process",
         "ring",
@@ -76,6 +78,7 @@ class Slot:
         self.depth = _FIRST_DEPTH
         self.doom: Doom | None = None
         self.heard_s = 0.0
+        self.overdue: int | None = None
         self.peak_bytes = 0
 
     def has_room(self) -> bool:
@@ -120,6 +123,19 @@ class Slot:
                 self.forget(task)
                 back.append(task)
         return back
+
+    def is_overdue(self) -> bool:
+        """Whether its worker has nothing in hand, and has not taken what it had to take at the last look either.
+
+        It is stopped, or has not begun yet.
+        """
+        first = next(iter(self.sent), None)
+        running = self.desk.running()
+        if first is None or self.process is None or (running is not None and running[0] in self.sent):
+            self.overdue = None
+            return False
+        before, self.overdue = self.overdue, first
+        return before == first
 
     def in_hand(self) -> list[Task]:
         """Of a worker that is dead, and whose results are all settled: the tasks that it had taken, at most one.
