@@ -14,20 +14,19 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import logging
 import os
 import threading
-import traceback
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from hardy._exec.errors import PoolBroken
+from hardy._exec.sharing import Sharing
 from hardy._exec.slot import Slot
 from hardy._exec.task import Task
 from hardy._exec.watch import Watch
 from hardy._exec.wire import MessageRing
 from hardy._exec.worker import DeskMemory, Seat, serve
-from hardy._proc.process import start_all
+from hardy._proc.process import can_be_forked, fork_together
 from hardy._proc.threads import said_before
 
 __all__ = ["Engine", "State"]
@@ -42,7 +41,7 @@ class State:
     ENDED = "ended"
 
 
-class Engine:
+class Engine(Sharing):
     """Workers, and the tasks that they are given.
 
     Args:
@@ -68,6 +67,7 @@ class Engine:
         cause: Callable[[str], BaseException],
         title: str,
     ) -> None:
+        super().__init__()
         self.title = title
         self.cause = cause
         self.state = State.OPEN
@@ -88,12 +88,8 @@ class Engine:
         self._max_tasks = max_tasks
         self._on_demand = on_demand
         self._lock = threading.Lock()
-        self._pending: collections.deque[Task] = collections.deque()
         self._memory: DeskMemory | None = DeskMemory(workers)
         self.slots = [Slot(i, MessageRing.create(), self._memory.desk(i)) for i in range(workers)]
-        # Ordered sets: workers with nothing to do, workers with something and room for more.
-        self._idle: dict[Slot, None] = {}
-        self._roomy: dict[Slot, None] = {}
         self._unstarted: dict[Slot, None] = dict.fromkeys(reversed(self.slots))
 
     # ---- tasks ----
@@ -150,15 +146,6 @@ class Engine:
             return
         raise RuntimeError(f"cannot schedule new futures after shutdown: {self.title} takes no more tasks")
 
-    def _give(self, slot: Slot, task: Task) -> None:
-        slot.put(task)
-        if slot.has_room():
-            self._roomy[slot] = None
-        else:
-            self._roomy.pop(slot, None)
-        if task.options.is_watched:
-            self.watch.follow(task)
-
     def again(self, tasks: Iterable[Task]) -> None:
         """Put tasks in front of those that wait, the first of them first."""
         with self._lock:
@@ -167,93 +154,6 @@ class Engine:
                 self._pending.appendleft(task)
             late = self.share_out()
         self.tell_late(late)
-
-    def share_out(self) -> list[tuple[Task, BaseException]]:
-        """With the lock held: give what waits to those who have room, and to the idle what others have too much of.
-
-        Returns:
-            the tasks that could not be given, each with the reason; `tell_late` is to be called with them.
-        """
-        late: list[tuple[Task, BaseException]] = []
-        pending = self._pending
-        while pending and (self._idle or self._roomy):
-            task = pending.popleft()
-            if task.id in self.tasks:
-                self._try_give(task, late)
-        if self._idle and not pending and len(self._idle) < len(self.slots):
-            self._take_from_the_rich(late)
-        return late
-
-    def _try_give(self, task: Task, late: list[tuple[Task, BaseException]]) -> None:
-        if not self._idle and not self._roomy:
-            self._pending.append(task)
-            return
-        slot = self._idle.popitem()[0] if self._idle else next(iter(self._roomy))
-        try:
-            self._give(slot, task)
-        except (MemoryError, OSError, ValueError) as error:
-            self.tasks.pop(task.id, None)
-            self.file(slot)
-            late.append((task, error))
-
-    def _take_from_the_rich(self, late: list[tuple[Task, BaseException]]) -> None:
-        rich = max(self.slots, key=_riches)
-        extra = len(rich.sent) - 1
-        back = rich.take_back(max(1, extra // 2)) if extra > 0 else []
-        if back:
-            self.file(rich)
-        for task in back:
-            self._try_give(task, late)
-
-    def rescue(self) -> None:
-        """Now and then: give the idle what others do not come to take."""
-        if not self._idle or not self.tasks:
-            return
-        late: list[tuple[Task, BaseException]] = []
-        with self._lock:
-            for slot in self.slots:
-                if self._idle and slot.is_overdue():
-                    back = slot.take_back(len(slot.sent))
-                    self._roomy.pop(slot, None)
-                    for task in back:
-                        self._try_give(task, late)
-                    if not slot.sent:
-                        self._idle = {slot: None, **self._idle}
-        self.tell_late(late)
-
-    def tell_late(self, late: list[tuple[Task, BaseException]]) -> None:
-        """With no lock held: tell of tasks that could not be given to a worker."""
-        for task, error in late:
-            self.fail(task, range(task.next, task.count), error)
-            task.release()
-
-    def fail(self, task: Task, which: Iterable[int], error: BaseException) -> None:
-        """Tell a task's sink that items of it failed."""
-        for item in which:
-            self.tell(task.sink.fail, task.base + item, error)
-
-    def tell(self, told: Callable[[int, Any], None], index: int, what: Any) -> None:
-        """Call a sink; what a callback of the user's raises is logged, and stops nobody."""
-        try:
-            told(index, what)
-        except Exception:
-            # Its text alone: a record with the frames would keep the pool's memory.
-            logging.getLogger("hardy").error("a callback of %s raised\n%s", self.title, traceback.format_exc())
-
-    def file(self, slot: Slot) -> None:
-        """With the lock held: put a slot where it belongs: among the idle, the roomy, or neither."""
-        self._idle.pop(slot, None)
-        self._roomy.pop(slot, None)
-        if slot.process is None and not slot.is_starting:
-            return
-        if not slot.sent:
-            if slot.process is None or not slot.desk.is_ready():
-                # The last to be taken: a worker that is there already is quicker, and of several the oldest.
-                self._idle = {slot: None, **self._idle}
-            else:
-                self._idle[slot] = None
-        elif slot.has_room():
-            self._roomy[slot] = None
 
     # ---- cancelling ----
 
@@ -319,22 +219,33 @@ class Engine:
         # Before the workers, who would keep the processors busy while one waits for it to begin.
         self.thread = threading.Thread(target=Collector(self).run, name=f"hardy-{self.title}", daemon=True)
         self.thread.start()
-        made: list[tuple[Slot, Any]] = []
         try:
-            if not self._on_demand:
-                made += ((slot, self._prepare(slot)) for slot in reversed(self._unstarted))
-                self._unstarted.clear()
-                start_all([process for _, process in made])
+            together: list[tuple[Slot, Any]] = []
+            while self._unstarted and not self._on_demand:
+                slot = self._unstarted.popitem()[0]
+                process = self._prepare(slot)
+                if can_be_forked(process):
+                    together.append((slot, process))
+                else:
+                    self._start(process)
+                    self._seat(slot, process)
+            fork_together([process for _, process in together])
+            for slot, process in together:
+                self._seat(slot, process)
+            self.processes.update((worker.pid, worker) for worker in self.workers)
         except BaseException:
-            self.terminate()
-            self.join()
-            for _, process in made:
-                if process.pid is not None:
-                    process.terminate()
-                    process.join()
+            self._undo_start()
             raise
-        for slot, process in made:
-            self._seat(slot, process)
+
+    def _undo_start(self) -> None:
+        with self._lock:
+            workers = list(self.workers)
+            for slot in self.slots:
+                slot.process = None
+        self.terminate()
+        for process in workers:
+            process.join()
+        self.join()
 
     def _prepare(self, slot: Slot) -> Any:
         assert self._memory is not None
@@ -353,16 +264,19 @@ class Engine:
 
     def _launch(self, slot: Slot) -> None:
         process = self._prepare(slot)
+        self._start(process)
+        self.processes[process.pid] = process
+        self._seat(slot, process)
+
+    def _start(self, process: Any) -> None:
         with said_before() if self.workers else contextlib.nullcontext():
             process.start()
-        self._seat(slot, process)
 
     def _seat(self, slot: Slot, process: Any) -> None:
         with self._lock:
             slot.process = process
             slot.is_starting = False
             self.workers.append(process)
-            self.processes[process.pid] = process
             self.file(slot)
             if self.state in (State.ENDING, State.ENDED):
                 process.kill()
@@ -489,7 +403,3 @@ class Engine:
         for task in dropped:
             self.fail(task, range(task.next, task.count), error)
             task.release()
-
-
-def _riches(slot: Slot) -> int:
-    return len(slot.sent)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hardy._core.ring import Ring
     from hardy._proc.popen import Popen
 
-__all__ = ["BaseProcess", "ParentProcess", "start_all"]
+__all__ = ["BaseProcess", "ParentProcess", "can_be_forked", "fork_together"]
 
 
 class BaseProcess(StdlibProcess):
@@ -307,16 +307,17 @@ class BaseProcess(StdlibProcess):
         return super()._bootstrap(watched)
 
 
-def start_all(processes: Sequence[BaseProcess]) -> None:
-    """Start several; those that are forked, one right after the other.
+def can_be_forked(process: Any) -> bool:
+    """Whether to start it is to fork, and nothing else: see `fork_together`."""
+    return isinstance(process, BaseProcess) and type(process).start is BaseProcess.start and process._is_forked()
+
+
+def fork_together(processes: Sequence[BaseProcess]) -> None:
+    """Start several processes that can be forked, one right after the other.
 
     Raises:
-        OSError, CannotPickle: one cannot be started. Of those that are forked none is left; others run.
+        OSError: one cannot be had; none is left.
     """
-    if not all(process._is_forked() and type(process).start is BaseProcess.start for process in processes):
-        for process in processes:
-            process.start()
-        return
     from hardy._proc.popen import Popen
 
     queues = [process._before_start() for process in processes]
