@@ -73,7 +73,7 @@ def test_learn_shows_a_lesson_and_runs_its_scripts(capfd: pytest.CaptureFixture[
     assert json.loads(state_file.read_text()) == {"creating": "seen"}
 
 
-@pytest.mark.parametrize(("word", "meant"), [("jion", "join"), ("star", "start"), ("xyzzy", "process")])
+@pytest.mark.parametrize(("word", "meant"), [("jion", "join"), ("isolate", "isolation"), ("xyzzy", "process")])
 def test_learn_suggests_the_nearest_lesson(capsys: pytest.CaptureFixture[str], word: str, meant: str) -> None:
     """A misspelt name is met with those like it, and with all where none is."""
     assert main([word]) == 2

@@ -61,6 +61,18 @@ LESSONS = (
     Lesson("creating", "Creating processes", "创建进程"),
     Lesson("start", "Start methods, and the main guard", "启动方式，以及为什么要写 main 保护"),
     Lesson("join", "join: waiting for a child", "join：等子进程结束"),
+    Lesson("isolation", "Each has memory of its own", "数据隔离：各有各的内存"),
+    Lesson("queues", "Queues", "队列"),
+    Lesson("talking", "Children that talk over a queue", "子进程之间用队列说话"),
+    Lesson("producers", "Producers and consumers: the steamer shop", "生产者与消费者：包子铺"),
+    Lesson("pids", "Process ids", "进程号 pid"),
+    Lesson("terminate", "Ending a process, and asking whether it lives", "结束进程，以及它是否还活着"),
+    Lesson("daemons", "Daemons", "守护进程"),
+    Lesson("zombies", "Zombies", "僵尸进程"),
+    Lesson("orphans", "Orphans", "孤儿进程"),
+    Lesson("race", "The data race, and the mutex", "数据竞争与互斥锁"),
+    Lesson("deadlock", "Deadlock", "死锁"),
+    Lesson("pools", "Pools", "进程池"),
 )
 
 

@@ -1,0 +1,30 @@
+import os
+import tempfile
+import time
+
+from hardy.managers import BaseManager
+
+PLACE = os.path.join(tempfile.gettempdir(), f"steamer-{os.getuid()}.sock")
+
+
+class Shop(BaseManager):
+    pass
+
+
+Shop.register("steamer")
+
+if __name__ == "__main__":
+    shop = Shop(PLACE, authkey=b"dim sum")
+    while True:
+        try:
+            shop.connect()
+            break
+        except (FileNotFoundError, ConnectionRefusedError):
+            time.sleep(0.1)  # the shop is not open yet
+    steamer = shop.steamer()
+    eaten = 0
+    while steamer.get() is not None:
+        eaten += 1
+        steamer.task_done()
+    print("guest: I had", eaten, "buns")
+    steamer.task_done()
