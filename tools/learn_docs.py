@@ -1,4 +1,4 @@
-"""Make the pages of `hardy learn` under docs/ from the lessons: `python tools/learn_docs.py [--record [NAME ...]]`.
+"""Make the pages of `hardy learn` and `hardy locks` under docs/: `python tools/learn_docs.py [--record [NAME ...]]`.
 
 Without --record it only writes the pages. With it, each script of the lessons (of all, or of those named) runs first,
 and what it prints is kept beside it; pages show that, and the tests compare it with what the script prints then.
@@ -14,6 +14,7 @@ from pathlib import Path
 import hardy
 from hardy.apps.learn import contents, pages
 from hardy.apps.learn.running import run_scripts
+from hardy.apps.locks import pages as locks_pages
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 FOLDERS = {"en": DOCS / "learn", "zh": DOCS / "zh/learn"}
@@ -31,6 +32,9 @@ def documents() -> dict[Path, str]:
         )
         for lesson in contents.LESSONS:
             made[folder / lesson.file_name] = pages.page_markdown(lesson, language, up, DOCS / "img/learn")
+    made[DOCS / "locks.md"] = locks_pages.markdown_page("en")
+    made[DOCS / "zh/locks.md"] = locks_pages.markdown_page("zh")
+    made[DOCS / "locks.html"] = locks_pages.html_page()
     return made
 
 

@@ -25,6 +25,7 @@ COMMANDS = {
     "demo": Command("hardy.apps.demo", "count words over hardy queues while counters are killed; check every total"),
     "doctor": Command("hardy.cli.doctor", "say why a program is stuck, and what to do"),
     "learn": Command("hardy.apps.learn", "lessons on processes, in English and Chinese, whose scripts run"),
+    "locks": Command("hardy.apps.locks", "every lock that the trade names, and the ills of locks, explained"),
     "ps": Command("hardy.cli.ps", "show the processes of hardy's programs, and what each waits for"),
     "run": Command("hardy.cli.run", "run a program that imports multiprocessing, unchanged, on hardy"),
     "serve": Command("hardy.cli.serve", "serve a function of your own in several processes; reload without a gap"),
