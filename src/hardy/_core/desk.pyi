@@ -1,6 +1,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from typing_extensions import Buffer
+
 DESK_BYTES: int
 
 class Desk:
@@ -27,3 +29,5 @@ class Walk(Iterator[Any]):
     def __next__(self) -> Any: ...
 
 class Doomed(BaseException): ...
+
+def read_desks(memory: Buffer) -> list[dict[str, Any]]: ...

@@ -15,7 +15,7 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from hardy._core cimport runtime
-from hardy._core.runtime cimport hdy_now_ns, hdy_rt
+from hardy._core.runtime cimport hdy_now_ns, hdy_rt, hdy_self
 
 cdef extern from "base.h":
     """
@@ -28,7 +28,9 @@ cdef extern from "base.h":
         uint32_t state;
         uint32_t doomed;   /* written by the parent */
         uint32_t ready;    /* the initializer is through */
-        uint32_t unused[17];
+        uint32_t unused;
+        uint64_t worker;   /* identity of the worker, once it is ready */
+        uint32_t more[14];
     } hdy_desk;
     _Static_assert(sizeof(hdy_desk) == 128, "a desk has two cache lines, none of them another's");
     enum { HDY_DESK_IDLE = 0, HDY_DESK_TAKEN = 1, HDY_DESK_RUNNING = 2 };
@@ -41,7 +43,7 @@ cdef extern from "base.h":
     static inline uint32_t hdy_desk_doomed(hdy_desk *d) { return hdy_load_seq(&d->doomed); }
     """
     ctypedef struct hdy_desk:
-        uint64_t task, item, done, total, ended
+        uint64_t task, item, done, total, ended, worker
         int64_t began_ns
         uint32_t state, doomed, ready
     enum:
@@ -120,6 +122,7 @@ cdef class Desk:
 
     def say_ready(self):
         """The worker can take tasks."""
+        hdy_desk_set_u64(&self.at.worker, hdy_self())
         self.at.ready = 1
 
     # ---- by the parent ----
@@ -128,6 +131,7 @@ cdef class Desk:
         """Make it ready for the next worker."""
         self.at.ended = 0
         self.at.ready = 0
+        hdy_desk_set_u64(&self.at.worker, 0)
         hdy_desk_set_state(self.at, HDY_DESK_IDLE)
         hdy_desk_doom(self.at, 0)
 
@@ -214,3 +218,22 @@ cdef class Walk:
 
 class Doomed(BaseException):
     """The parent is about to kill this worker, and the next item must not begin."""
+
+
+def read_desks(const unsigned char[::1] memory) -> list[dict]:
+    """What the workers of a pool have in hand, read from outside; those that are not ready are left out."""
+    cdef hdy_desk *at
+    cdef list found = []
+    for i in range(memory.shape[0] // <Py_ssize_t>sizeof(hdy_desk)):
+        at = <hdy_desk *>&memory[i * <Py_ssize_t>sizeof(hdy_desk)]
+        if hdy_desk_get_u64(&at.worker):
+            found.append({
+                "worker": hdy_desk_get_u64(&at.worker),
+                "state": ("idle", "taken", "running")[hdy_desk_state(at) % 3],
+                "task": hdy_desk_get_u64(&at.task),
+                "item": hdy_desk_get_u64(&at.item),
+                "began_ns": at.began_ns,
+                "reported": (hdy_desk_get_u64(&at.done), hdy_desk_get_u64(&at.total)),
+                "ended": hdy_desk_get_u64(&at.ended),
+            })
+    return found

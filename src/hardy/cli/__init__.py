@@ -29,6 +29,7 @@ COMMANDS = {
     "ps": Command("hardy.cli.ps", "show the processes of hardy's programs, and what each waits for"),
     "run": Command("hardy.cli.run", "run a program that imports multiprocessing, unchanged, on hardy"),
     "serve": Command("hardy.cli.serve", "serve a function of your own in several processes; reload without a gap"),
+    "top": Command("hardy.cli.top", "a full-screen view of processes, queues, locks and pools"),
     "tickets": Command("hardy.apps.tickets.command", "sell tickets that many want, and never one too many"),
 }
 

@@ -12,7 +12,7 @@ from hardy._sync.waiting import Wait, object_title
 from hardy.observe import kernel
 from hardy.observe.memory import Memory, Reader
 
-__all__ = ["Process", "Program", "Shared", "Snapshot", "Watcher"]
+__all__ = ["Desk", "Pool", "Process", "Program", "Shared", "Snapshot", "Watcher"]
 
 
 @dataclass
@@ -73,6 +73,46 @@ class Shared:
 
 
 @dataclass
+class Desk:
+    """What a worker of a pool has in hand.
+
+    Attributes:
+        pid, identity: the worker.
+        state: "idle", "taken" (a task that it has not begun), "running".
+        task, item: which task of the pool, and which of its items.
+        began_ns: when that began, monotonic.
+        reported: how far the task is by its own count, and of how much; (0, 0) when it does not say.
+        ended: how many tasks this worker has dealt with.
+    """
+
+    pid: int
+    identity: int
+    state: str
+    task: int
+    item: int
+    began_ns: int
+    reported: tuple[int, int]
+    ended: int
+
+
+@dataclass
+class Pool:
+    """A pool, by its workers.
+
+    Attributes:
+        title: what reports call it: after the process that made it.
+        inode: of its memory; tells it from other pools of that process.
+        pids: the processes that have its memory open.
+        desks: a worker each.
+    """
+
+    title: str
+    inode: int
+    pids: list[int]
+    desks: list[Desk]
+
+
+@dataclass
 class Program:
     """A tree of processes that belong together.
 
@@ -95,6 +135,7 @@ class Snapshot:
         shared: queues, locks and their like.
         notes: what could not be read, and why.
         names: of all processes that are known by one, the dead too, by identity.
+        pools: the pools that have workers.
     """
 
     taken_ns: int
@@ -102,6 +143,7 @@ class Snapshot:
     shared: list[Shared]
     notes: list[str]
     names: dict[int, str]
+    pools: list[Pool] = field(default_factory=list)
 
     def process(self, pid: int) -> Process | None:
         """The process of that pid."""
@@ -166,6 +208,7 @@ class Watcher:
         shared = _shared(memories, memfds)
         snapshot = Snapshot(time.monotonic_ns(), programs, shared, list(self._reader.notes), names)
         _add_waits(snapshot, waits)
+        _add_pools(snapshot, memories, memfds)
         return snapshot
 
 
@@ -293,7 +336,7 @@ def _shared(memories: dict[int, Memory], memfds: dict[int, list[kernel.Memfd]]) 
             holders.setdefault(each.inode, []).append(pid)
     shared = []
     for inode, memory in memories.items():
-        if memory.kind == "board":
+        if memory.kind not in ("slab", "ring"):
             continue
         read = memory.read()
         for facts in read if memory.kind == "slab" else [read]:
@@ -319,3 +362,22 @@ def _add_waits(snapshot: Snapshot, waits: list[Wait]) -> None:
         process.waits.sort(key=lambda wait: (wait.tid != wait.pid, wait.since_ns))
         if process.state in ("running", "sleeping") and process.waits and process.waits[0].tid == process.pid:
             process.state = "waiting"
+
+
+def _add_pools(snapshot: Snapshot, memories: dict[int, Memory], memfds: dict[int, list[kernel.Memfd]]) -> None:
+    processes = {each.identity: each for program in snapshot.programs for each in program.processes}
+    for inode, memory in memories.items():
+        if memory.kind != "desks":
+            continue
+        desks = [
+            Desk(pid=runtime.pid_of(worker), identity=worker, **said)
+            for said in memory.read()
+            if (worker := said.pop("worker")) in processes
+        ]
+        for desk in desks:
+            processes[desk.identity].tasks = desk.ended
+        pids = sorted(pid for pid, found in memfds.items() if any(each.inode == inode for each in found))
+        if desks:
+            maker = snapshot.process(processes[desks[0].identity].parent)
+            title = f"pool of {maker.name!r} (pid {maker.pid})" if maker is not None else "pool whose maker has ended"
+            snapshot.pools.append(Pool(title, inode, pids, desks))

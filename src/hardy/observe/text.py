@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from hardy._core import runtime
@@ -86,7 +87,8 @@ def snapshot_dict(snapshot: Snapshot, pids: set[int] | None = None) -> dict[str,
     ]
     shown = {each.pid for program in chosen for each in program.processes}
     shared = [_shared(snapshot, each) for each in snapshot.shared if shown & set(each.pids)]
-    return {"programs": programs, "shared": shared, "notes": snapshot.notes}
+    pools = [asdict(each) for each in snapshot.pools if shown & set(each.pids)]
+    return {"programs": programs, "shared": shared, "pools": pools, "notes": snapshot.notes}
 
 
 def _process(snapshot: Snapshot, process: Process) -> dict[str, Any]:
