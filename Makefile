@@ -77,7 +77,7 @@ aimed: $(INSTALLED) $(INSTALLED_TEST) ## a kill after every instruction of every
 	$(VENV)/bin/python tools/aimed.py $(ARGS)
 	$(VENV_TEST)/bin/python tools/aimed.py $(ARGS)
 
-mutants: $(TOOLS_TEST) ## break the core in some 30 places, and show which test notices (ARGS="--only lock")
+mutants: $(TOOLS_TEST) ## break the core in over 60 places, and show which test notices (ARGS="--only lock", "--part 1/4")
 	$(VENV_TEST)/bin/python tools/mutants.py $(ARGS)
 
 sanitize: $(TOOLS_TEST) ## the core under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer

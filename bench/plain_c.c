@@ -1,17 +1,18 @@
 /* Plain C on hardy's ring: what a queue costs without Python, codec and GIL.
  *
  *   cc -O2 -D_GNU_SOURCE -pthread -Isrc/hardy/_core bench/plain_c.c -o plain_c
- *   ./plain_c [messages]
+ *   ./plain_c one-way BYTES MANY COUNT      one process puts, another gets, MANY at a time
+ *   ./plain_c round-trip PAUSE_NS COUNT     8 bytes there and back, with a pause before each
  *
- * One process puts, another gets; a line for each kind of message: name, messages per second. A reader that finds
- * nothing spins, as hardy's does at first; it never sleeps, so both processes need a processor of their own.
+ * Prints the seconds that all took, the pauses not counted. What channel.pyx does around the headers is done here: who
+ * finds nothing spins, and then asks and sleeps. bench/plain.py builds and runs it.
  */
 #include "repair.h"
 #include "spin.h"
 #include <sys/wait.h>
 
-#define MANY 100
-#define RUNS 5
+#define MOST_AT_ONCE 100
+#define SMALL_BYTES 1024
 
 static hdy_runtime the_runtime;
 
@@ -21,7 +22,7 @@ static void fail(const char *what, int code)
     exit(1);
 }
 
-static void open_queue(hdy_queue *q)
+static void open_queue(hdy_queue *q, uint64_t maxsize)
 {
     memset(q, 0, sizeof *q);
     q->fd = memfd_create("hardy-plain-c", MFD_CLOEXEC);
@@ -32,102 +33,218 @@ static void open_queue(hdy_queue *q)
     if (q->arena[0] == MAP_FAILED)
         fail("mmap", errno);
     q->ring = (hdy_ring *)q->arena[0];
-    int error = hdy_ring_init(q, 0, 0, 0, 0);
+    q->luck[HDY_ITEMS] = q->luck[HDY_SPACE] = 4; /* as a queue begins */
+    int error = hdy_ring_init(q, maxsize, 0, 0, 0);
     if (error)
         fail("queue", error);
 }
 
-static void produce(hdy_queue *q, uint64_t count, uint32_t size, int many)
+static void enter(hdy_queue *q, hdy_side *s)
 {
-    static char bytes[MANY][1024];
-    struct iovec parts[MANY];
-    hdy_message m[MANY];
-    for (int i = 0; i < MANY; i++) {
-        parts[i] = (struct iovec){bytes[i], size};
-        m[i] = (hdy_message){.kind = 3, .size = size, .parts = &parts[i], .nparts = 1};
-    }
-    for (uint64_t at = 0; at < count;) {
-        int n = (uint64_t)many < count - at ? many : (int)(count - at), done = 0, rc;
-        for (int i = 0; i < n; i++)
-            *(uint64_t *)bytes[i] = at + (uint64_t)i;
-        while ((rc = hdy_try(q, &q->ring->tail)) == -EBUSY)
-            ;
-        if (rc == 0)
+    int rc;
+    while ((rc = hdy_try(q, s)) == -EBUSY)
+        ;
+    if (rc)
+        fail("guard", rc);
+}
+
+/* After the first look of a call found nothing: spins once, then sleeps. */
+static void wait_for(hdy_queue *q, int what, int turn, uint32_t seen, int gather)
+{
+    if (turn)
+        hdy_futex_wait(&q->ring->waits[what].word, seen, hdy_now_ns() + 100 * HDY_NS_PER_MS);
+    else if (hdy_spin_pays(q, what))
+        hdy_spin(q, what, gather);
+}
+
+/* How many of the messages were put, at least one. */
+static int put(hdy_queue *q, const hdy_message *m, int n)
+{
+    for (int turn = 0, done = 0;; turn++) {
+        uint32_t seen = 0;
+        enter(q, &q->ring->tail);
+        int rc = hdy_ring_put(q, m, n, &done);
+        if (rc == -EAGAIN && turn) {
+            seen = hdy_ask(q, HDY_SPACE);
             rc = hdy_ring_put(q, m, n, &done);
+        }
         hdy_leave_tail(q);
-        if (rc && rc != -EBUSY)
+        if (rc == 0)
+            return done;
+        if (rc == -EAGAIN)
+            wait_for(q, HDY_SPACE, turn, seen, 1);
+        else if (rc != -EBUSY)
             fail("put", rc);
-        at += (uint64_t)done;
     }
 }
 
-static void consume(hdy_queue *q, uint64_t count, int many)
+static void put_large(hdy_queue *q, hdy_message *m)
 {
-    static char small[MANY * 1024];
-    hdy_got got[MANY];
-    for (uint64_t at = 0; at < count;) {
-        int done = 0, rc;
-        got[0].small = small;
-        got[0].room = 0;
-        while ((rc = hdy_try(q, &q->ring->head)) == -EBUSY)
-            ;
-        if (rc == 0)
-            rc = hdy_ring_get(q, got, many, sizeof small, &done);
+    int rc = 0;
+    while (hdy_heap_try(q))
+        ;
+    m->unit = hdy_chain_alloc(q, m->size, &rc);
+    hdy_heap_leave(q);
+    if (!m->unit || (rc = hdy_message_fill(q, m)))
+        fail("memory", rc);
+    put(q, m, 1);
+}
+
+/* How many messages came, at least one; a large one is in `large`. */
+static int get(hdy_queue *q, hdy_got *got, int n, char *small, char *large, uint64_t large_bytes, int gather)
+{
+    for (int turn = 0, done = 0;; turn++) {
+        uint32_t seen = 0;
+        got[0] = (hdy_got){.small = small, .room = large_bytes, .room_kind = 3};
+        enter(q, &q->ring->head);
+        int rc = hdy_ring_get(q, got, n, MOST_AT_ONCE * SMALL_BYTES, &done);
+        if (rc == -EAGAIN && turn) {
+            seen = hdy_ask(q, HDY_ITEMS);
+            rc = hdy_ring_get(q, got, n, MOST_AT_ONCE * SMALL_BYTES, &done);
+        }
         hdy_leave(q, &q->ring->head);
+        if (rc == 0 && got[0].unit) {
+            if ((rc = hdy_chain_copy(q, got[0].unit, 0, large, large_bytes, 0)))
+                fail("copy", rc);
+            hdy_hand_free(q, got[0].unit);
+        }
+        if (rc == 0)
+            return done;
         if (rc == -EAGAIN)
-            hdy_spin(q, HDY_ITEMS, 1);
-        else if (rc)
+            wait_for(q, HDY_ITEMS, turn, seen, gather);
+        else
             fail("get", rc);
+    }
+}
+
+static void produce(hdy_queue *q, uint64_t count, uint32_t size, int many)
+{
+    char *bytes = calloc(MOST_AT_ONCE, size);
+    struct iovec parts[MOST_AT_ONCE];
+    hdy_message m[MOST_AT_ONCE];
+    for (int i = 0; i < many; i++) {
+        parts[i] = (struct iovec){bytes + (uint64_t)i * size, size};
+        m[i] = (hdy_message){.kind = 3, .size = size, .parts = &parts[i], .nparts = 1};
+    }
+    for (uint64_t at = 0; at < count;) {
+        int n = (uint64_t)many < count - at ? many : (int)(count - at);
+        for (int i = 0; i < n; i++)
+            *(uint64_t *)parts[i].iov_base = at + (uint64_t)i;
+        if (size <= HDY_INLINE_MAX) {
+            at += (uint64_t)put(q, m, n);
+        } else {
+            put_large(q, m);
+            at++;
+        }
+    }
+}
+
+static void consume(hdy_queue *q, uint64_t count, uint32_t size, int many)
+{
+    static char small[MOST_AT_ONCE * SMALL_BYTES];
+    char *large = size > HDY_INLINE_MAX ? malloc(size) : NULL;
+    hdy_got got[MOST_AT_ONCE];
+    for (uint64_t at = 0; at < count;) {
+        int done = get(q, got, many, small, large, large ? size : 0, 1);
         for (int i = 0; i < done; i++)
-            if (*(uint64_t *)got[i].small != at + (uint64_t)i)
+            if (*(uint64_t *)(got[i].unit ? large : got[i].small) != at + (uint64_t)i)
                 fail("order", EPROTO);
         at += (uint64_t)done;
     }
 }
 
-static double measure(uint64_t count, uint32_t size, int many)
+static void be_child(void)
+{
+    the_runtime.identity = 0;
+    the_runtime.forks++;
+}
+
+static double one_way(uint64_t count, uint32_t size, int many)
 {
     hdy_queue q;
-    open_queue(&q);
-    int64_t start = hdy_now_ns();
+    int gate[2];
+    char byte = 0;
+    /* As the bench does with the other contenders: large messages would fill the memory. */
+    open_queue(&q, size > HDY_INLINE_MAX ? 16 : 0);
+    if (pipe(gate))
+        fail("pipe", errno);
     pid_t child = fork();
     if (child < 0)
         fail("fork", errno);
     if (child == 0) {
-        the_runtime.identity = 0;
-        produce(&q, count, size, many);
+        be_child();
+        produce(&q, 1, size, many); /* as a start: the memory, and the way to it */
+        if (read(gate[0], &byte, 1) == 1)
+            produce(&q, count, size, many);
         _exit(0);
     }
-    consume(&q, count, many);
-    double seconds = (double)(hdy_now_ns() - start) / 1e9;
-    int status;
-    waitpid(child, &status, 0);
-    munmap(q.arena[0], HDY_ARENA_BYTES);
-    free(q.arena);
-    close(q.fd);
-    return (double)count / seconds;
+    consume(&q, 1, size, many);
+    int64_t start = hdy_now_ns();
+    if (write(gate[1], &byte, 1) != 1)
+        fail("pipe", errno);
+    consume(&q, count, size, many);
+    int64_t took = hdy_now_ns() - start;
+    waitpid(child, NULL, 0);
+    return (double)took / 1e9;
 }
 
-static int by_size(const void *a, const void *b)
+static void send_number(hdy_queue *q, uint64_t number)
 {
-    return *(const double *)a < *(const double *)b ? -1 : 1;
+    struct iovec part = {&number, sizeof number};
+    hdy_message m = {.kind = 3, .size = sizeof number, .parts = &part, .nparts = 1};
+    put(q, &m, 1);
+}
+
+static uint64_t receive_number(hdy_queue *q)
+{
+    char small[SMALL_BYTES];
+    hdy_got got;
+    get(q, &got, 1, small, NULL, 0, 0);
+    return *(uint64_t *)got.small;
+}
+
+static double round_trip(uint64_t count, int64_t pause_ns)
+{
+    hdy_queue there, back;
+    int64_t took = 0;
+    open_queue(&there, 0);
+    open_queue(&back, 0);
+    pid_t child = fork();
+    if (child < 0)
+        fail("fork", errno);
+    if (child == 0) {
+        be_child();
+        for (uint64_t i = 0; i <= count; i++)
+            send_number(&back, receive_number(&there));
+        _exit(0);
+    }
+    for (uint64_t i = 0; i <= count; i++) {
+        struct timespec pause = {pause_ns / HDY_NS_PER_S, pause_ns % HDY_NS_PER_S};
+        if (pause_ns)
+            nanosleep(&pause, NULL);
+        int64_t start = hdy_now_ns();
+        send_number(&there, i);
+        if (receive_number(&back) != i)
+            fail("order", EPROTO);
+        if (i) /* the first is the start */
+            took += hdy_now_ns() - start;
+    }
+    waitpid(child, NULL, 0);
+    return (double)took / 1e9;
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t count = argc > 1 ? strtoull(argv[1], NULL, 10) : 4000000;
-    static const struct {
-        const char *name;
-        uint32_t size;
-        int many;
-    } cells[] = {{"int", 8, 1}, {"100 bytes", 100, 1}, {"int, many", 8, MANY}, {"100 bytes, many", 100, MANY}};
     hdy_rt = &the_runtime;
-    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++) {
-        double rate[RUNS];
-        for (int run = 0; run < RUNS; run++)
-            rate[run] = measure(count, cells[i].size, cells[i].many);
-        qsort(rate, RUNS, sizeof *rate, by_size);
-        printf("%s\t%.0f\n", cells[i].name, rate[RUNS / 2]);
+    if (argc == 5 && strcmp(argv[1], "one-way") == 0) {
+        int many = atoi(argv[3]);
+        if (many < 1 || many > MOST_AT_ONCE)
+            fail("MANY", ERANGE);
+        printf("%.9f\n", one_way(strtoull(argv[4], NULL, 10), (uint32_t)atoi(argv[2]), many));
+    } else if (argc == 4 && strcmp(argv[1], "round-trip") == 0) {
+        printf("%.9f\n", round_trip(strtoull(argv[3], NULL, 10), atoll(argv[2])));
+    } else {
+        fail("usage: see plain_c.c", EINVAL);
     }
     return 0;
 }

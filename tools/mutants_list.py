@@ -5,40 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mutant import WAKES, Mutant, aimed
+from mutants_queue import QUEUE_MUTANTS
 
-
-@dataclass(frozen=True)
-class Mutant:
-    """One change of one file under src/hardy/_core.
-
-    Attributes:
-        name: what it breaks.
-        file: the header or .pyx.
-        old, new: the text, and what takes its place.
-        extensions: which must be built anew.
-        tests: what must fail.
-    """
-
-    name: str
-    file: str
-    old: str
-    new: str
-    extensions: tuple[str, ...]
-    tests: tuple[str, ...]
-
-
-WAKES = "tests/aimed/test_wakes.py"
 LOCKS = "tests/crash/test_sync_lock_crash.py"
 PARTIES = "tests/crash/test_sync_party_crash.py"
 MEETS = "tests/crash/test_sync_meet_crash.py"
 HARD = "tests/crash/test_sync_hard_cases.py"
 PROCESSES = "tests/crash/test_process_crash.py"
-
-
-def aimed(scene: str) -> str:
-    """The test that kills at each instruction of that scene."""
-    return f"tests/aimed/test_aimed.py::test_object_is_whole_when_its_user_is_killed_after_any_instruction[{scene}]"
 
 
 MUTANTS = (
@@ -303,4 +277,5 @@ MUTANTS = (
         ("lifeline",),
         ("tests/unit/test_process_death.py", PROCESSES),
     ),
+    *QUEUE_MUTANTS,
 )

@@ -30,9 +30,9 @@ SHARDS = (
     ("tests/model",),
     ("tests/unit",),
     ("tests/apps",),
-    ("tests/arch", "tests/packaging", "tests/examples"),
+    ("tests/arch", "tests/native", "tests/packaging", "tests/examples"),
 )
-NO_TESTS = ("helpers", "native", "__pycache__")
+NO_TESTS = ("helpers", "__pycache__")
 NOTHING_COLLECTED = 5
 TIMED_OUT = (124, 128 + 6, 128 + 9, -6, -9)
 

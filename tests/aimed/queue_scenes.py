@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pickle import PickleBuffer
 from queue import Empty
 from typing import Any
 
 from aimed.scene import GO_ON_S, Scene, heard, repaired, says
 from helpers.crew import Crew
+from helpers.ring_view import ITEMS, SPACE, asks
 
 from hardy import JoinableQueue, Queue, TaskQueue
 from hardy.errors import TasksLost
@@ -96,6 +99,10 @@ class PutWaited(Scene):
     def strike(self) -> None:
         self.queue.put(MINE)
 
+    def come_by(self) -> None:
+        """Take the same guard, and do nothing."""
+        self.queue._wait_room(0)
+
     def check(self) -> int:
         if self.queue.qsize():
             assert heard(self.getter) == MINE
@@ -104,6 +111,53 @@ class PutWaited(Scene):
         rest = drain_rest(self.queue)
         assert [got, *rest] in ([MINE, LAST], [LAST]), (got, rest)
         return int(got == MINE)
+
+
+class GetNews(Scene):
+    """The queue is empty, and stays so until the victim has begun."""
+
+    what = ITEMS
+
+    def __init__(self, crew: Crew) -> None:
+        super().__init__(crew)
+        self.queue = Queue()
+        # The first put of a process notes it in the head's guard, in which the victim will be.
+        self.queue.put(FIRST)
+        self.queue.get()
+
+    def strike(self) -> None:
+        assert self.queue.get(timeout=GO_ON_S) == MINE
+
+    def news(self) -> None:
+        """What the victim waits for."""
+        self.queue.put(MINE)
+
+    def has_asked(self) -> bool:
+        """Whether anybody has ever asked to be woken."""
+        return bool(asks(self.queue, self.what))
+
+    def check(self) -> int:
+        return int(drain_rest(self.queue) == [])
+
+
+class PutNews(GetNews):
+    """The queue is full, and stays so until the victim has begun."""
+
+    what = SPACE
+
+    def __init__(self, crew: Crew) -> None:
+        super().__init__(crew)
+        self.queue = Queue(1)
+        self.queue.put(FIRST)
+
+    def strike(self) -> None:
+        self.queue.put(LAST, timeout=GO_ON_S)
+
+    def news(self) -> None:
+        assert self.queue.get() == FIRST
+
+    def check(self) -> int:
+        return int(drain_rest(self.queue) == [LAST])
 
 
 class PutForTheDead(Scene):
@@ -228,6 +282,11 @@ class GetWaited(Scene):
     def strike(self) -> None:
         assert self.queue.get() == FIRST
 
+    def come_by(self) -> None:
+        """Take the same guard, and do nothing."""
+        with suppress(Empty):
+            self.queue.get(False)
+
     def check(self) -> int:
         if self.queue.qsize() == 0:
             heard(self.putter)
@@ -271,6 +330,18 @@ class TaskDone(Scene):
         lost = items_lost(self.queue)
         assert lost in (0, 1)
         return 1 - lost
+
+
+class TaskDoneWaited(TaskDone):
+    """Another waits in join."""
+
+    def __init__(self, crew: Crew) -> None:
+        super().__init__(crew)
+        self.joiner = self.asleep(says, self.queue.join)
+
+    def check(self) -> int:
+        heard(self.joiner)
+        return 1
 
 
 class JoinableGet(Scene):
@@ -357,6 +428,40 @@ class Nack(Take):
     def check(self) -> int:
         assert super().check() == 1
         return 0
+
+
+class NackWaited(Nack):
+    """Another waits in take; it must have the item without anybody else's doing."""
+
+    def __init__(self, crew: Crew) -> None:
+        super().__init__(crew)
+        self._gates = [self.pipe(), self.pipe()]
+
+    def warm(self) -> None:
+        super().warm()
+        os.write(self._gates[0][1], b".")
+        os.read(self._gates[1][0], 1)
+
+    def arranged(self) -> None:
+        os.read(self._gates[0][0], 1)
+        self.taker = self.asleep(says, lambda: self.queue.take().item)
+        os.write(self._gates[1][1], b".")
+
+    def check(self) -> int:
+        assert heard(self.taker) == self.item
+        return 0
+
+
+class AckWaited(Ack):
+    """Another waits in join."""
+
+    def __init__(self, crew: Crew) -> None:
+        super().__init__(crew)
+        self.joiner = self.asleep(says, self.queue.join)
+
+    def check(self) -> int:
+        heard(self.joiner)
+        return 1
 
 
 FIRST_TO_RUN: list[type[Scene]] = [

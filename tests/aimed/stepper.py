@@ -12,6 +12,7 @@ Source: ptrace(2); Intel SDM vol. 3, 18.2 (debug registers).
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import signal
@@ -23,12 +24,14 @@ from pathlib import Path
 
 _TRACEME, _PEEKUSER, _POKEUSER, _CONT, _SINGLESTEP, _SYSCALL = 0, 3, 6, 7, 9, 24
 # Offsets in struct user_regs_struct.
-_RSI, _ORIG_RAX, _RIP = 13 * 8, 15 * 8, 16 * 8
+_RAX, _RSI, _ORIG_RAX, _RIP = 10 * 8, 13 * 8, 15 * 8, 16 * 8
 _DEBUG_REGISTER = 848  # offsetof(struct user, u_debugreg)
 # Of debug register 7: breakpoint 0 is on, for this process, at one executed instruction.
 _EXECUTE_0 = 1
 # Of an instruction in a loop, how many first passings are gone through, besides the last.
 LOOP_PASSES = 3
+# The system calls in which hardy sleeps: futex with FUTEX_WAIT_BITSET, not private; futex_waitv.
+FUTEX, _WAIT_BITSET, _FUTEX_WAITV = 202, 9, 449
 _AT_REST, _DONE = signal.SIGSTOP, signal.SIGSTOP
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -123,6 +126,14 @@ class Victim:
         """Execute one instruction; the address of the next, 0 at the end of the operation."""
         return _ptrace(_PEEKUSER, self.pid, _RIP, None) if self._go(_SINGLESTEP) else 0
 
+    def run_until(self, happens: Callable[[], bool]) -> Place:
+        """Step until something is so; the instruction that made it so."""
+        address = last = 0
+        while not happens():
+            last, address = address, self.step()
+            assert address, "it came to the end, and it never was so"
+        return Place(last, 0, "")
+
     def run_to(self, place: Place) -> bool:
         """Whether it comes to that place; False when the operation was over first."""
         for register, value in ((0, place.address), (7, _EXECUTE_0)):
@@ -139,6 +150,25 @@ class Victim:
                 break
         # The last two are os.getpid() and os.kill(), by which the victim says that it is at the end.
         return calls[:-2]
+
+    def run_to_sleep(self) -> bool:
+        """Whether it comes to where it enters the kernel in order to sleep; False: it came to the end first."""
+        while self._go(_SYSCALL):
+            number = _ptrace(_PEEKUSER, self.pid, _ORIG_RAX, None)
+            operation = _ptrace(_PEEKUSER, self.pid, _RSI, None)
+            if number == _FUTEX_WAITV or (number == FUTEX and operation == _WAIT_BITSET):
+                return True
+            if not self._go(_SYSCALL):
+                break
+        return False
+
+    def sleeps(self) -> bool:
+        """From there: whether it is put to sleep, and not told at once that there was news."""
+        self._go(_SYSCALL)
+        result = _ptrace(_PEEKUSER, self.pid, _RAX, None)
+        if result in (-errno.ENOSYS, -errno.EPERM):  # no futex_waitv here: it tries the older call
+            return self.run_to_sleep() and self.sleeps()
+        return bool(result != -errno.EAGAIN)
 
     def run_through(self) -> None:
         """Run to the end of the operation."""

@@ -37,7 +37,8 @@ REGISTRY: list[tuple[str, list[tuple[Scenario, tuple[int, ...]]]]] = [
     ),
     (
         r"lease\.ack\..*",
-        [(t.ack_of(size), (1,)) for size in (t.SMALL, t.OUT_OF_SLOT, t.LARGE)] + [(t.ack_of_last, (1,))],
+        [(t.ack_of(size), (1,)) for size in (t.SMALL, t.OUT_OF_SLOT, t.LARGE)]
+        + [(t.ack_of_last, (1,)), (t.ack_before_growth, (1,))],
     ),
     (r"lease\.nack\..*", [(t.nack, (1,)), (t.nack_to_waiting, (1,)), (t.nack_to_dead_letters, (1,))]),
     (
@@ -59,7 +60,10 @@ REGISTRY: list[tuple[str, list[tuple[Scenario, tuple[int, ...]]]]] = [
     (r"ring\.put\.(before|after)_hand_over", [(q.put_large, (1,)), (q.put_chain, (1,))]),
     (r"ring\.get\.after_copy", [(q.get_small, (1,)), (q.get_batch, (1, 4)), (q.woken_getter, (1,))]),
     (r"ring\.get\.before_(note|free)_block", [(q.get_over_block, (1,)), (q.get_batch, (1, 2))]),
-    (r"ring\.get\.(before|after)_take_in_hand", [(q.get_large, (1,)), (q.get_chain, (1,))]),
+    (
+        r"ring\.get\.(before|after)_take_in_hand",
+        [(q.get_large, (1,)), (q.get_chain, (1,)), (q.get_before_growth, (1,))],
+    ),
     (
         r"ring\.(wake|leave)\..*",
         [
@@ -86,6 +90,7 @@ REGISTRY: list[tuple[str, list[tuple[Scenario, tuple[int, ...]]]]] = [
             (q.get_batch, (1,)),
             (q.get_over_block, (1, 3)),
             (q.get_large, (1,)),
+            (q.get_before_growth, (1,)),
             (q.get_chain, (1,)),
             (q.woken_getter, (1,)),
             (j.get_joinable, (1,)),

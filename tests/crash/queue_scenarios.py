@@ -30,6 +30,7 @@ from hardy._ipc.queues import Queue
 VICTIM = 20_000
 BLOCK = 24_000  # two messages of this size fill a block
 LARGE = 100_000
+MOST_OF_ARENA, MORE_THAN_LEFT = 7 << 20, 4 << 20  # of two of those there is not room for one of these in an arena
 CHAIN = 40 << 20  # several extents, and more than one arena
 
 Scenario = Callable[[Crew, str], World]
@@ -136,6 +137,15 @@ def get_large(crew: Crew, failpoint: str) -> World:
     world.put(2, LARGE)
     world.start_putters(2, LARGE)
     crew.dies(get_each, world.queue, 1, failpoint=failpoint)
+    return world
+
+
+def get_before_growth(crew: Crew, failpoint: str) -> World:
+    """The dead one gets a large message; the next needs more memory than is free, and looks for what the dead held."""
+    world = World(Queue(), crew)
+    world.put(2, MOST_OF_ARENA)
+    crew.dies(get_each, world.queue, 1, failpoint=failpoint)
+    world.put(1, MORE_THAN_LEFT)
     return world
 
 

@@ -10,6 +10,7 @@ from queue import Empty
 from typing import Any
 
 from crash.join_world import join
+from crash.queue_scenarios import MORE_THAN_LEFT, MOST_OF_ARENA
 from crash.queue_world import GO_ON_S, KEPT_BYTES, PARENT, STOP, message, number_of
 from helpers.crew import Actor, Crew, Line, must_die
 from helpers.ring_view import look, units_in_use
@@ -212,6 +213,14 @@ def ack_of(size: int) -> Callable[[Crew, str], TaskWorld]:
     scenario.__name__ = f"ack_{size}"
     scenario.__doc__ = "The dead one acknowledges; one waits in take, one in join."
     return scenario
+
+
+def ack_before_growth(crew: Crew, failpoint: str) -> TaskWorld:
+    """The dead one acknowledges; the next needs more memory than is free, and looks for what the dead held."""
+    world = TaskWorld(crew, TaskQueue(), 2, MOST_OF_ARENA)
+    crew.dies(take_and_ack, world.queue, failpoint=failpoint)
+    world.put(1, MORE_THAN_LEFT)
+    return world
 
 
 def ack_of_last(crew: Crew, failpoint: str) -> TaskWorld:

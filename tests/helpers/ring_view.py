@@ -19,6 +19,7 @@ COUNTERS = 424
 LIMITS = 448
 RARE = 472
 WAITS = 512
+ITEMS, SPACE = 0, 1
 LEASES = 704
 USERS = 8192
 TABLE = 32768
@@ -72,6 +73,11 @@ def look(queue: Any) -> View:
     _swept, _first, leased, ready, dead, emptied = _read(queue, "<6I", LEASES + 8)
     ends = head, tail, put - taken, tail - done, head_unit, head_off, tail_unit, tail_off
     return View(*ends, arenas, retained, dirty, hands, leased, ready, dead, emptied)
+
+
+def asks(queue: Any, what: int) -> int:
+    """How often anybody has asked to be woken for ITEMS or SPACE."""
+    return _read(queue, "<I", WAITS + 64 * what)[0]
 
 
 def units_in_use(queue: Any) -> int:

@@ -27,6 +27,7 @@ static hdy_queue the_queue;
 static uint64_t count; /* of this round: messages of each putter */
 static uint64_t taken; /* atomic: messages that arrived */
 static int over;       /* atomic */
+static int equal;      /* all messages of this round have one size */
 
 /* Plain on purpose: the queue must order the accesses. */
 static long proof[PUTTERS][MOST];
@@ -109,7 +110,7 @@ static void *put_all(void *argument)
             parts[i] = (struct iovec){&text[i], sizeof text[i]};
             m[i] = (hdy_message){.kind = 3, .size = sizeof text[i], .parts = &parts[i], .nparts = 1};
         }
-        if (at % 64 == 1) {
+        if (at % 64 == 1 && !equal) {
             memcpy(bytes[me], &text[0], sizeof text[0]);
             parts[0] = (struct iovec){bytes[me], LARGE_BYTES};
             m[0].size = LARGE_BYTES;
@@ -144,7 +145,7 @@ static void *get_all(void *unused)
     while (hdy_load(&taken) < PUTTERS * count) {
         int done = 0;
         uint32_t seen = 0;
-        got[0] = (hdy_got){.small = small, .room = LARGE_BYTES};
+        got[0] = (hdy_got){.small = small, .room = LARGE_BYTES, .room_kind = 3};
         enter(q, &q->ring->head);
         int rc = hdy_ring_get(q, got, BATCH, sizeof small, &done);
         if (rc == -EAGAIN) {
@@ -232,6 +233,13 @@ static void *watch(void *unused)
         hdy_view v = hdy_look(q->ring);
         if (v.count > BOUND)
             fail("messages in a bounded queue", (long)v.count, BOUND);
+        if (equal) {
+            hdy_end end;
+            hdy_peek(&q->ring->tail, &end);
+            if (end.bytes != end.seq * sizeof(message) || v.bytes != v.count * sizeof(message))
+                fail("an end of two instants", (long)end.bytes, (long)(end.seq * sizeof(message)));
+            continue;
+        }
         if (hdy_heap_try(q) == 0) {
             hdy_heap_sweep(q);
             hdy_heap_trim(q, HDY_ARENA_UNITS);
@@ -259,11 +267,12 @@ static void open_queue(int joinable)
         fail("queue", error, 0);
 }
 
-static void run(const char *name, uint64_t messages, int joinable, void *(*reader)(void *))
+static void run(const char *name, uint64_t messages, int joinable, int same_size, void *(*reader)(void *))
 {
     pthread_t thread[PUTTERS + GETTERS], watcher;
     open_queue(joinable);
     count = messages;
+    equal = same_size;
     taken = 0;
     over = 0;
     pthread_create(&watcher, NULL, watch, NULL);
@@ -295,9 +304,11 @@ int main(void)
 {
     hdy_rt = &the_runtime;
     hdy_self();
-    run("queue", MOST, 0, get_all);
-    run("joinable queue", MOST / 4, 1, get_all);
-    run("queue of leases", MOST / 4, 0, take_all);
+    for (int i = 0; i < 10; i++)
+        run("queue of equals", MOST, 0, 1, get_all);
+    run("queue", MOST, 0, 0, get_all);
+    run("joinable queue", MOST / 4, 1, 0, get_all);
+    run("queue of leases", MOST / 4, 0, 0, take_all);
     puts("ring_threads: every message came once");
     return 0;
 }

@@ -64,7 +64,7 @@ static void wait_for(hdy_party *p, hdy_repair repair, hdy_op op, hdy_call *call)
 static void take(hdy_lock *l, uint64_t contended)
 {
     uint64_t seen;
-    while (!hdy_lock_take(l, contended)) {
+    while (!hdy_lock_take(l, contended, 0)) {
         if ((seen = hdy_load(&l->owner)) == 0 || !hdy_lock_mark(l, &seen))
             continue;
         contended = HDY_CONTENDED;
