@@ -1,0 +1,91 @@
+"""`Remote`: a server as its client sees it, with its answers turned into errors."""
+
+from __future__ import annotations
+
+import ssl
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from hardy.apps.transfer import errors
+from hardy.apps.transfer.errors import TransferError
+from hardy.apps.transfer.names import to_url
+
+__all__ = ["Remote"]
+
+_TIMEOUT = httpx.Timeout(30.0, read=120.0)
+
+
+class Remote:
+    """A server that speaks as `hardy transfer serve` does. A context manager.
+
+    Args:
+        url: its address.
+        token: of the server; "": none.
+        ca: path of the certificate that its own is to be signed by; None: those that the system trusts.
+    """
+
+    def __init__(self, url: str, *, token: str = "", ca: str | None = None) -> None:
+        found = urlsplit(url)
+        if found.scheme not in ("http", "https") or not found.netloc:
+            raise errors.BadRequest(f"the server is given by its address, as in http://127.0.0.1:8000/, not {url!r}")
+        self.url = f"{found.scheme}://{found.netloc}"
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        verify = ssl.create_default_context(cafile=ca) if ca else True
+        self.http = httpx.Client(base_url=self.url, headers=headers, timeout=_TIMEOUT, verify=verify, trust_env=False)
+
+    def list(self, folder: str = "", *, recursive: bool = False) -> list[dict[str, Any]]:
+        """What the folder holds, each with name, url, size, modified (seconds since the epoch) and folder."""
+        path = f"/files/{to_url(folder.strip('/'))}/" if folder.strip("/") else "/files/"
+        found: list[dict[str, Any]] = self.ask("GET", path, params={"recursive": "1"} if recursive else None).json()
+        return found
+
+    def remove(self, name: str) -> None:
+        """Remove a file."""
+        self.ask("DELETE", f"/files/{to_url(name)}")
+
+    def ask(self, method: str, path: str, **more: Any) -> httpx.Response:
+        """The answer.
+
+        Raises:
+            TransferError: the server said no, and why.
+            OSError: it could not be reached.
+        """
+        try:
+            answer = self.http.request(method, path, **more)
+        except httpx.TransportError as error:
+            raise ConnectionError(f"{self.url} cannot be reached: {error or type(error).__name__}") from error
+        check(answer)
+        return answer
+
+    def __enter__(self) -> Remote:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.http.close()
+
+
+def check(answer: httpx.Response) -> None:
+    """Raise what the server meant.
+
+    Raises:
+        TransferError: of the kind that the server named.
+    """
+    if answer.status_code < 400:
+        return
+    kind, detail = TransferError, f"the server answered {answer.status_code}"
+    try:
+        said = answer.json()
+        detail = str(said["detail"])
+        named = getattr(errors, str(said["error"]), None)
+        if isinstance(named, type) and issubclass(named, TransferError):
+            kind = named
+    except (ValueError, KeyError, TypeError):
+        pass  # not our server, or a HEAD, which has no body
+    error = kind(detail)
+    error.status = answer.status_code
+    raise error
