@@ -42,6 +42,10 @@ class Remote:
         found: list[dict[str, Any]] = self.ask("GET", path, params={"recursive": "1"} if recursive else None).json()
         return found
 
+    def is_folder(self, name: str) -> bool:
+        """Whether it is a folder there."""
+        return self.ask("HEAD", f"/files/{to_url(name)}").is_redirect
+
     def remove(self, name: str) -> None:
         """Remove a file."""
         self.ask("DELETE", f"/files/{to_url(name)}")

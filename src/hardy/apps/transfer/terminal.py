@@ -6,9 +6,19 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
 
-from hardy.apps.transfer.errors import TransferError
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from hardy.apps.transfer.effort import Effort
+from hardy.apps.transfer.errors import BadRequest, TransferError
+from hardy.apps.transfer.fetching import get
+from hardy.apps.transfer.names import url_to_name
 from hardy.apps.transfer.remote import Remote
+from hardy.apps.transfer.sending import put
 
 __all__ = ["run"]
 
@@ -16,10 +26,75 @@ __all__ = ["run"]
 def run(options: argparse.Namespace) -> int:
     """Do what the command line says; the exit status."""
     try:
-        return {"ls": _ls, "rm": _rm}[options.command](options)
+        return {"put": _put, "get": _get, "ls": _ls, "rm": _rm}[options.command](options)
     except (TransferError, OSError) as error:
         print(f"hardy transfer {options.command}: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print(f"hardy transfer {options.command}: interrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _is_address(text: str) -> bool:
+    return text.startswith(("http://", "https://"))
+
+
+def _split(options: argparse.Namespace) -> tuple[str, list[str]]:
+    """The server's address, which may stand anywhere, and the rest; an address of a file is both."""
+    addresses = [text for text in options.paths if _is_address(text)]
+    rest = [text for text in options.paths if not _is_address(text)]
+    if not addresses:
+        raise BadRequest("the server's address is missing, as in http://127.0.0.1:8000/")
+    if len({urlsplit(each).netloc for each in addresses}) > 1:
+        raise BadRequest("one server at a time")
+    if options.command == "get":
+        paths = [urlsplit(each).path for each in addresses]
+        rest += [url_to_name(path.removeprefix("/files/").encode()) for path in paths if path.startswith("/files/")]
+    if not rest:
+        raise BadRequest("what is to be transferred is missing")
+    return addresses[0], rest
+
+
+@contextmanager
+def _effort(options: argparse.Namespace, what: str) -> Iterator[Effort]:
+    """With a progress bar, where there is a terminal to draw it on."""
+    console = Console(stderr=True)
+    connections = getattr(options, "connections", 1)
+    if options.quiet or not console.is_terminal:
+        yield Effort(options.limit_rate, options.patience, connections)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
+        task = bar.add_task(what, total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        yield Effort(options.limit_rate, options.patience, connections, show)
+
+
+def _put(options: argparse.Namespace) -> int:
+    server, paths = _split(options)
+    if len(paths) > 1 and options.to and not options.to.endswith("/"):
+        raise BadRequest(f"several files need a folder to go into: --to {options.to}/")
+    with Remote(server, token=options.token or "", ca=options.ca) as remote:
+        for path in paths:
+            with _effort(options, path) as effort:
+                for name in put(remote, path, options.to, replace=options.replace, effort=effort):
+                    print(f"put: {name}")
+    return 0
+
+
+def _get(options: argparse.Namespace) -> int:
+    server, names = _split(options)
+    if options.connections < 1:
+        raise BadRequest(f"--connections must be 1 at least, not {options.connections}")
+    with Remote(server, token=options.token or "", ca=options.ca) as remote:
+        for name in names:
+            with _effort(options, name) as effort:
+                for path in get(remote, name, options.into, replace=options.replace, effort=effort):
+                    print(f"got: {path}")
+    return 0
 
 
 def _ls(options: argparse.Namespace) -> int:

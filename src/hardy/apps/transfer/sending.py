@@ -1,0 +1,249 @@
+"""`put`: a file to the server, from where it was interrupted.
+
+Where an upload goes on is remembered in the user's state folder, under a name made of server, file and target; what is
+there is the server's to say (HEAD). Killed before that is written, the client begins another upload, of which no byte
+had been sent; killed later, it goes on: at most the piece under way is sent again. Each piece goes with its SHA-256,
+and the last with that of the whole, without which the server makes no file of it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hardy.apps.transfer.digests import hash_file, read_repr_digest, repr_digest
+from hardy.apps.transfer.effort import Effort, Pace, Patience
+from hardy.apps.transfer.errors import BadName, ChecksumMismatch, NameTaken, SourceChanged, TransferError
+from hardy.apps.transfer.names import to_url
+from hardy.apps.transfer.remote import Remote
+from hardy.files import AtomicFile
+
+__all__ = ["put"]
+
+PIECE_BYTES = 8 << 20
+_READ_BYTES = 1 << 20
+_PACED_BYTES = 16 << 10
+_TUS = {"Tus-Resumable": "1.0.0"}
+_GONE = (404, 410)
+
+
+def put(
+    remote: Remote,
+    path: str | os.PathLike[str],
+    name: str = "",
+    *,
+    replace: bool = False,
+    effort: Effort = Effort(),  # noqa: B008 (it cannot be changed)
+) -> list[str]:
+    """Upload a file, or all files of a folder.
+
+    Args:
+        remote: the server.
+        path: of the file or folder. Links in a folder are left out.
+        name: on the server; "": its own. One that ends with `/` is a folder into which it is put.
+        replace: whether files that are there give way.
+        effort: what it may cost.
+
+    Returns:
+        The names on the server.
+
+    Raises:
+        NameTaken: there is another file of that name. (One of the same content is no error.)
+        SourceChanged: the file changed while it was sent.
+        TransferError: the server said no.
+        OSError: it could not be reached, or the file not be read. What was sent stays: call again to go on.
+    """
+    source = Path(os.path.abspath(path))
+    if not name or name.endswith("/"):
+        name += source.name
+    if not source.is_dir():
+        return [_Sending(remote, source, name, replace, effort).run()]
+    found = [each for each in sorted(source.rglob("*")) if each.is_file() and not each.is_symlink()]
+    return [
+        _Sending(remote, each, f"{name}/{each.relative_to(source).as_posix()}", replace, effort).run() for each in found
+    ]
+
+
+class _Sending:
+    """One file on its way."""
+
+    def __init__(self, remote: Remote, path: Path, name: str, replace: bool, effort: Effort) -> None:
+        self._remote = remote
+        self._path = path
+        self._name = name
+        self._replace = replace
+        self._effort = effort
+        self._pace = Pace(effort.limit_rate)
+        self._patience = Patience(effort.patience_s)
+        key = hashlib.sha256("\0".join([remote.url, str(path), name, str(replace)]).encode("utf-8", "surrogateescape"))
+        folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "hardy-transfer"
+        folder.mkdir(parents=True, exist_ok=True)
+        self._memory = folder / f"{key.hexdigest()[:32]}.json"
+
+    def run(self) -> str:
+        self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._version = self._look()
+            self._size = self._version[1]
+            self._send()
+        finally:
+            os.close(self._file)
+        return self._name
+
+    def _look(self) -> list[int]:
+        found = os.fstat(self._file)
+        return [found.st_ino, found.st_size, found.st_mtime_ns]
+
+    def _send(self) -> None:
+        address = self._recall()
+        offset = self._where(address) if address else None
+        if offset is None:
+            try:
+                address = self._create()
+            except NameTaken:
+                if self._is_there_already():
+                    return None
+                raise
+            offset = 0
+        if not self._size:
+            self._forget()
+            self._effort.progress(0, 0)
+            return None
+        self._address = address
+        # The digest of what stands before an offset: of those that can come up again.
+        digests = {offset: self._digest_up_to(offset)}
+        while True:
+            self._effort.progress(offset, self._size)
+            block = self._read(offset)
+            after = digests[offset].copy()
+            after.update(block)
+            end = offset + len(block)
+            digests = {offset: digests[offset], end: after}
+            try:
+                self._send_piece(address, offset, block, after.hexdigest() if end == self._size else "")
+            except ChecksumMismatch:
+                self._check_unchanged()
+                if end < self._size:
+                    continue
+                self._give_up(address)
+                raise
+            except (OSError, TransferError) as error:
+                if isinstance(error, TransferError) and error.status in _GONE:
+                    self._forget()
+                    return self._send()
+                if not isinstance(error, TransferError) or type(error).__name__ != "OffsetConflict":
+                    self._patience.wait(error)
+                found = self._where(address)
+                if found is None:
+                    return self._send()
+                offset = found
+                if offset not in digests:
+                    digests = {offset: self._digest_up_to(offset)}
+                continue
+            self._patience.went_on()
+            if end == self._size:
+                self._forget()
+                self._effort.progress(end, self._size)
+                return None
+            offset = end
+
+    def _read(self, offset: int) -> bytes:
+        block = os.pread(self._file, min(PIECE_BYTES, self._size - offset), offset)
+        self._check_unchanged()
+        return block
+
+    def _check_unchanged(self) -> None:
+        if self._look() != self._version:
+            self._give_up(self._address)
+            raise SourceChanged(f"{str(self._path)!r} changed while it was sent. Nothing was put; put it again")
+
+    def _digest_up_to(self, offset: int) -> Any:
+        digest, at = hashlib.sha256(), 0
+        while at < offset:
+            block = os.pread(self._file, min(_READ_BYTES, offset - at), at)
+            if not block:
+                break
+            digest.update(block)
+            at += len(block)
+        return digest
+
+    def _create(self) -> str:
+        # An empty file has no last piece that could bring its digest.
+        later = "later" if self._size else hashlib.sha256().hexdigest()
+        pairs = {"filename": self._name, "sha256": later, **({"replace": "1"} if self._replace else {})}
+        try:
+            encoded = [f"{key} {base64.b64encode(value.encode()).decode()}" for key, value in pairs.items()]
+        except UnicodeEncodeError:
+            raise BadName(f"{self._name!r} is no UTF-8, and cannot be sent. Give it another name with --to") from None
+        headers = {**_TUS, "Upload-Length": str(self._size), "Upload-Metadata": ",".join(encoded)}
+        while True:
+            try:
+                answer = self._remote.ask("POST", "/uploads/", headers=headers)
+            except (OSError, TransferError) as error:
+                self._patience.wait(error)
+                continue
+            address = str(answer.headers["Location"])
+            with AtomicFile(self._memory, durable=False) as file:
+                file.write(json.dumps({"upload": address, "version": self._version}).encode())
+            return address
+
+    def _where(self, address: str) -> int | None:
+        """How much the server has; None: it knows nothing of the upload."""
+        while True:
+            try:
+                return int(self._remote.ask("HEAD", address, headers=_TUS).headers["Upload-Offset"])
+            except (OSError, TransferError) as error:
+                if isinstance(error, TransferError) and error.status in _GONE:
+                    self._forget()
+                    return None
+                self._patience.wait(error)
+
+    def _send_piece(self, address: str, offset: int, block: bytes, sha256: str) -> None:
+        headers = {
+            **_TUS,
+            "Upload-Offset": str(offset),
+            "Content-Type": "application/offset+octet-stream",
+            "Content-Length": str(len(block)),
+        }
+        if block:
+            headers["Upload-Checksum"] = f"sha256 {base64.b64encode(hashlib.sha256(block).digest()).decode()}"
+        if sha256:
+            headers["Repr-Digest"] = repr_digest(sha256)
+        content = self._paced(block, offset) if self._pace.limited else block
+        self._remote.ask("PATCH", address, content=content, headers=headers)
+
+    def _paced(self, block: bytes, offset: int) -> Iterator[bytes]:
+        for at in range(0, len(block), _PACED_BYTES):
+            piece = block[at : at + _PACED_BYTES]
+            self._pace.spend(len(piece))
+            yield piece
+            self._effort.progress(offset + at + len(piece), self._size)
+
+    def _is_there_already(self) -> bool:
+        headers = {"Want-Repr-Digest": "sha-256=1"}
+        answer = self._remote.ask("HEAD", f"/files/{to_url(self._name)}", headers=headers)
+        there = read_repr_digest(answer.headers.get("Repr-Digest", ""))
+        self._effort.progress(self._size, self._size)
+        return bool(there) and there == hash_file(self._file)
+
+    def _recall(self) -> str:
+        try:
+            known = json.loads(self._memory.read_bytes())
+            return str(known["upload"]) if known["version"] == self._look() else ""
+        except (OSError, ValueError, KeyError, TypeError):
+            return ""
+
+    def _forget(self) -> None:
+        self._memory.unlink(missing_ok=True)
+
+    def _give_up(self, address: str) -> None:
+        try:
+            self._remote.ask("DELETE", address, headers=_TUS)
+        except (OSError, TransferError):
+            pass  # it expires
+        self._forget()
