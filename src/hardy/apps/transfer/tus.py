@@ -24,7 +24,8 @@ from starlette.responses import Response
 
 from hardy.apps.transfer.digests import ALGORITHMS, Checksum, parse_checksum, parse_sha256, read_repr_digest
 from hardy.apps.transfer.errors import BadRequest, DiskFull, TooLarge, TransferError
-from hardy.apps.transfer.uploads import LATER, Info, Upload, Uploads
+from hardy.apps.transfer.upload import LATER, Info, Upload
+from hardy.apps.transfer.uploads import Uploads
 
 __all__ = ["Limits", "Tus", "receive"]
 

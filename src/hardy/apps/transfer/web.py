@@ -35,7 +35,8 @@ from hardy.apps.transfer.errors import TransferError, from_os_error
 from hardy.apps.transfer.folder import Entry, Folder
 from hardy.apps.transfer.names import parse_name, parse_new_name, to_url, url_to_name
 from hardy.apps.transfer.tus import Limits, Tus, receive, sweep
-from hardy.apps.transfer.uploads import Info, Uploads
+from hardy.apps.transfer.upload import Info
+from hardy.apps.transfer.uploads import Uploads
 
 __all__ = ["make_app"]
 
