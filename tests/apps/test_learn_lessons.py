@@ -51,6 +51,27 @@ def test_pages_are_what_is_made_of_the_lessons() -> None:
     assert {path for folder in learn_docs.FOLDERS.values() for path in folder.glob("*.md")} <= set(made)
 
 
+def anchors(page: Path) -> set[str]:
+    """What a link into the page can name."""
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {*re.findall(r'<a id="([^"]+)">', text), *(heading.lower().replace(" ", "-") for heading in headings)}
+
+
+def test_links_of_pages_lead_somewhere() -> None:
+    """To files that are there, and to headings that are on them."""
+    broken = []
+    for path in learn_docs.documents():
+        if path.suffix != ".md":
+            continue
+        for link, heading in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", path.read_text()):
+            target = path.parent / link if link else path
+            if not target.exists() or (heading and heading not in anchors(target)):
+                broken.append(f"{path.relative_to(ROOT)}: {link}#{heading}")
+
+    assert not broken, "\n".join(broken)
+
+
 @LESSONS
 def test_lesson_is_whole_in_both_languages(lesson: contents.Lesson) -> None:
     """Short scripts that plain Python can run, questions with answers, one exercise; the same in both languages."""

@@ -14,7 +14,7 @@ __all__ = ["FASTER", "Printed", "Run", "all_runs", "run_all"]
 
 FASTER = 8.0
 TIMEOUT_S = 50.0
-AT_ONCE = 6
+AT_ONCE = 10
 
 # Read by every Python that the scripts start, before anything else.
 _SITE = f"""

@@ -10,7 +10,7 @@ __all__ = ["ANY_NUMBER", "ANY_ORDER", "EXACT", "OUTLINE", "WAYS", "difference", 
 _OF_THE_DAY = (
     (re.compile(r"\b(pid|ppid|parent|PID|PPID)([ =:]+)\d+"), r"\1\2N"),
     (re.compile(r"\b(port|端口)([ =:]+)\d+|(127\.0\.0\.1:)\d+"), r"\1\2\3N"),
-    (re.compile(r"\b\d+\.\d+( ?m?s\b)"), r"N\1"),
+    (re.compile(r"\b\d+\.\d+( ?[mµ]?s\b)"), r"N\1"),
     (re.compile(r"0x[0-9a-f]+"), "N"),
     (re.compile(r"/\S*/(?=[\w.-]+\.py)"), ""),
     # A row of ps.

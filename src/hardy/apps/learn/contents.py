@@ -73,6 +73,8 @@ LESSONS = (
     Lesson("race", "The data race, and the mutex", "数据竞争与互斥锁"),
     Lesson("deadlock", "Deadlock", "死锁"),
     Lesson("pools", "Pools", "进程池"),
+    Lesson("tcp", "A TCP server, and a chat", "TCP 服务器与聊天"),
+    Lesson("machines", "From one machine to many", "从一台机器到许多台"),
 )
 
 

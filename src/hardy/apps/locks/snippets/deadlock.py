@@ -1,17 +1,22 @@
-from hardy import Lock
-
-first, second = Lock(), Lock()
-
-
-def with_both(work):
-    while True:
-        with first:
-            if second.acquire(timeout=0.1):
-                try:
-                    return work()
-                finally:
-                    second.release()
-        # Not both: let go of all, and begin anew.
+import hardy
+from hardy import Barrier, DeadlockError, Lock, Process
 
 
-assert with_both(lambda: 42) == 42
+def take_both(mine, other, both_hold):
+    try:
+        with mine:
+            both_hold.wait()
+            with other:
+                return "both"
+    except DeadlockError:
+        return "told"
+
+
+if __name__ == "__main__":
+    hardy.deadlock(action="raise", after=0.2)
+    left, right, both_hold = Lock(), Lock(), Barrier(2)
+    one = Process(target=take_both, args=(left, right, both_hold))
+    two = Process(target=take_both, args=(right, left, both_hold))
+    one.start()
+    two.start()
+    assert sorted([one.result(), two.result()]) == ["both", "told"]
