@@ -1,12 +1,15 @@
-"""Make the pages of `hardy learn` and `hardy locks` under docs/: `python tools/learn_docs.py [--record [NAME ...]]`.
+"""Make the pages of `hardy learn` and `hardy locks` under docs/.
 
-Without --record it only writes the pages. With it, each script of the lessons (of all, or of those named) runs first,
-and what it prints is kept beside it; pages show that, and the tests compare it with what the script prints then.
+    python tools/learn_docs.py [--record [NAME ...]] [--pictures [NAME ...]]
+
+Without options it only writes the pages. With --record, each script of the lessons (of all, or of those named) runs
+first, and what it prints is kept beside it; pages show that, and the tests compare it with what the script prints then.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -18,6 +21,7 @@ from hardy.apps.locks import pages as locks_pages
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 FOLDERS = {"en": DOCS / "learn", "zh": DOCS / "zh/learn"}
+PICTURES = DOCS / "img/learn"
 TIMEOUT_S = 60.0
 
 
@@ -31,7 +35,7 @@ def documents() -> dict[Path, str]:
             language, pages.prose(introduction, language).replace("{docs}", up)
         )
         for lesson in contents.LESSONS:
-            made[folder / lesson.file_name] = pages.page_markdown(lesson, language, up, DOCS / "img/learn")
+            made[folder / lesson.file_name] = pages.page_markdown(lesson, language, up, PICTURES)
     made[DOCS / "locks.md"] = locks_pages.markdown_page("en")
     made[DOCS / "zh/locks.md"] = locks_pages.markdown_page("zh")
     made[DOCS / "locks.html"] = locks_pages.html_page()
@@ -48,6 +52,16 @@ def record(lesson: contents.Lesson) -> None:
             (lesson.folder / name).with_suffix(".txt").write_text(_of_no_machine(output, lesson), encoding="utf-8")
 
 
+def draw(lesson: contents.Lesson) -> None:
+    """Run what the lesson has pictures of under `hardy trace`, and keep these."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for part in pages.parts(lesson.page("en")):
+        if part.kind == "picture":
+            picture = PICTURES / pages.picture_name(lesson, part.files[0])
+            command = [sys.executable, "-m", "hardy", "trace", "--svg", picture, "--", part.files[0]]
+            subprocess.run(command, cwd=lesson.folder, timeout=TIMEOUT_S, check=True)
+
+
 def _of_no_machine(text: str, lesson: contents.Lesson) -> str:
     """The text with this machine's folders replaced by those that a reader knows."""
     text = text.replace(f"{lesson.folder}/", "").replace(str(Path(hardy.__file__).parent), "/usr/lib/python3/hardy")
@@ -57,12 +71,13 @@ def _of_no_machine(text: str, lesson: contents.Lesson) -> str:
 def main() -> None:
     """Record if asked to, and write the pages."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--record", nargs="*", metavar="NAME")
+    parser.add_argument("--record", nargs="*", metavar="NAME", help="run the scripts, and keep what they print")
+    parser.add_argument("--pictures", nargs="*", metavar="NAME", help="draw the time lines anew")
     options = parser.parse_args()
-    if options.record is not None:
-        for lesson in contents.LESSONS:
-            if not options.record or lesson.name in options.record:
-                record(lesson)
+    for names, make in ((options.record, record), (options.pictures, draw)):
+        for lesson in contents.LESSONS if names is not None else ():
+            if not names or lesson.name in names:
+                make(lesson)
     made = documents()
     for folder in FOLDERS.values():
         folder.mkdir(parents=True, exist_ok=True)

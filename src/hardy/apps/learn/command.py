@@ -12,6 +12,7 @@ from hardy.apps.learn.checking import difference, same
 from hardy.apps.learn.pages import expected, parts
 from hardy.apps.learn.running import Ran, run_scripts
 from hardy.apps.learn.words import language_of_locale, say
+from hardy.errors import ProcessDied
 
 __all__ = ["main"]
 
@@ -24,7 +25,7 @@ def main(argv: list[str] | None = None) -> int:
 
     Returns:
         The exit status: 0; 1 when a solution is not right, or a lesson's script failed; 2 when the command line names
-        what there is not.
+        what there is not; 130 at Ctrl-C.
     """
     parser = argparse.ArgumentParser(
         prog="hardy learn",
@@ -54,11 +55,15 @@ def main(argv: list[str] | None = None) -> int:
     if lesson is None:
         _tell_unknown(name, language)
         return 2
-    if checks:
-        return _check(lesson, Path(words[2]), language, options.timeout)
-    if options.save is not None:
+    if options.save is not None and not checks:
         return _save(lesson, options.save, language)
-    return _show(lesson, language)
+    try:
+        return _check(lesson, Path(words[2]), language, options.timeout) if checks else _show(lesson, language)
+    except ProcessDied as error:
+        print(f"hardy learn: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
 
 
 def _tell_unknown(name: str, language: str) -> None:

@@ -74,6 +74,7 @@ LESSONS = (
     Lesson("deadlock", "Deadlock", "死锁"),
     Lesson("pools", "Pools", "进程池"),
     Lesson("tcp", "A TCP server, and a chat", "TCP 服务器与聊天"),
+    Lesson("transfer", "Upload and download", "上传与下载"),
     Lesson("machines", "From one machine to many", "从一台机器到许多台"),
 )
 

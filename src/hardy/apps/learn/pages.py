@@ -4,7 +4,7 @@ The source of a page is Markdown with these lines between:
 
     {run NAME.py}         the script, and below it what it prints; after it one of `checking.WAYS`, if not "exact"
     {together A.py B.py}  scripts that run beside each other, each with what it prints
-    {picture}             the time line of the lesson, where there is one
+    {picture NAME.py}     the time line of that script, where there is one
     {ask} ... {answer} ... {end}    a question, and the answer, which is folded
     {exercise}            skeleton, what it should print, and the folded solution; compared as above
 
@@ -22,7 +22,7 @@ from hardy.apps.learn.checking import ANY_NUMBER, ANY_ORDER, EXACT, WAYS
 from hardy.apps.learn.contents import LESSONS, Lesson
 from hardy.apps.learn.words import say
 
-__all__ = ["Part", "expected", "index_markdown", "page_markdown", "parts", "prose", "runs"]
+__all__ = ["Part", "expected", "index_markdown", "page_markdown", "parts", "picture_name", "prose", "runs"]
 
 _LINE = re.compile(r"\{(run|together|picture|ask|answer|end|exercise)((?: [\w.-]+)*)\}")
 
@@ -33,7 +33,7 @@ class Part(NamedTuple):
     Attributes:
         kind: "text", "run" (also for together), "picture", "ask", "answer" or "exercise".
         text: of text, ask and answer.
-        files: scripts of a run.
+        files: scripts of a run; the one of a picture.
         way: how what is printed is compared.
     """
 
@@ -65,7 +65,7 @@ def parts(source: str) -> Iterator[Part]:
             files = tuple(each for each in arguments if each not in WAYS)
             yield Part("exercise" if word == "exercise" else "run", files=files, way=ways[0])
         elif word == "picture":
-            yield Part(word)
+            yield Part(word, files=tuple(arguments))
     if kind != "text":
         raise ValueError(f"no {{end}} after {{{kind}}}")
     if text := "\n".join(lines).strip("\n"):
@@ -95,6 +95,11 @@ def expected(lesson: Lesson, script: str) -> str:
     return (lesson.folder / script).with_suffix(".txt").read_text(encoding="utf-8")
 
 
+def picture_name(lesson: Lesson, script: str) -> str:
+    """Of the file with the time line of that script."""
+    return f"{lesson.name}-{Path(script).stem}.svg"
+
+
 def _fenced(text: str, language: str) -> str:
     return f"```{language}\n{text.rstrip()}\n```"
 
@@ -107,6 +112,10 @@ def _folded(summary: str, text: str) -> str:
     return f"<details>\n<summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
+def _colon(language: str) -> str:
+    return "：" if language == "zh" else ":"
+
+
 def _note(part: Part, language: str) -> str:
     return f" ({say('any_order', language)})" if part.way in (ANY_ORDER, ANY_NUMBER) else ""
 
@@ -114,28 +123,30 @@ def _note(part: Part, language: str) -> str:
 def _piece(lesson: Lesson, part: Part, language: str, docs: str, pictures: Path | None) -> str:
     if part.kind == "run":
         return "\n\n".join(
-            f"`{name}`:\n\n{_script(lesson, name)}\n\n{say('prints', language)}{_note(part, language)}:\n\n"
+            f"`{name}`{_colon(language)}\n\n{_script(lesson, name)}\n\n"
+            f"{say('prints', language)}{_note(part, language)}{_colon(language)}\n\n"
             + _fenced(expected(lesson, name), "text")
             for name in part.files
         )
     if part.kind == "picture":
-        if pictures is None or not (pictures / f"{lesson.name}.svg").exists():
+        name = picture_name(lesson, part.files[0])
+        if pictures is None or not (pictures / name).exists():
             return ""
         caption = say("picture", language)
-        return f"![{caption}]({docs}/img/learn/{lesson.name}.svg)\n\n*{caption}*"
+        return f"![{part.files[0]}: {caption}]({docs}/img/learn/{name})\n\n*{caption}*"
     if part.kind == "ask":
-        return f"**{say('question', language)}.** {prose(part.text, language)}"
+        return f"**{say('question', language)}{_colon(language)}** {prose(part.text, language)}"
     if part.kind == "answer":
         return _folded(say("answer", language), prose(part.text, language))
     if part.kind == "exercise":
         file = f"my_{lesson.name.replace('-', '_')}.py"
         return "\n\n".join(
             (
-                f"{say('begin_with', language)} (`{file}`):",
+                f"{say('begin_with', language)} (`{file}`){_colon(language)}",
                 _script(lesson, "exercise.py"),
-                f"{say('check_with', language)}:",
+                f"{say('check_with', language)}{_colon(language)}",
                 _fenced(f"hardy learn check {lesson.name} {file}", "text"),
-                f"{say('must_print', language)}{_note(part, language)}:",
+                f"{say('must_print', language)}{_note(part, language)}{_colon(language)}",
                 _fenced(expected(lesson, "solution.py"), "text"),
                 _folded(say("a_solution", language), _script(lesson, "solution.py")),
             )
@@ -159,10 +170,10 @@ def page_markdown(lesson: Lesson, language: str, docs: str = "..", pictures: Pat
     around = []
     if lesson.number > 1:
         before = LESSONS[lesson.number - 2]
-        around.append(f"{say('previous', language)}: [{before.title(language)}]({before.file_name})")
+        around.append(f"{say('previous', language)}{_colon(language)} [{before.title(language)}]({before.file_name})")
     if lesson.number < len(LESSONS):
         after = LESSONS[lesson.number]
-        around.append(f"{say('next', language)}: [{after.title(language)}]({after.file_name})")
+        around.append(f"{say('next', language)}{_colon(language)} [{after.title(language)}]({after.file_name})")
     pieces.append("---\n\n" + " · ".join(around))
     return "\n\n".join(filter(None, pieces)).replace("{docs}", docs) + "\n"
 
