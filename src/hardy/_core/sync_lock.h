@@ -137,14 +137,9 @@ static inline int hdy_lock_of_thread(hdy_lock *l)
     return (hdy_load_relaxed(&l->thread) & ~HDY_THREAD_FLAGS) == hdy_thread_key();
 }
 
-/* 0, or -EINVAL when it was free. Whoever calls need not be the owner. */
-static inline int hdy_lock_release(hdy_lock *l)
+/* Frees a held lock; 0, or -EINVAL when another did meanwhile. */
+static inline int hdy_lock_free(hdy_lock *l)
 {
-    if (hdy_load_relaxed(&l->owner) == 0)
-        return -EINVAL;
-    uint32_t habit = hdy_lock_of_thread(l) ? HDY_RELEASED_BY_HOLDER : HDY_RELEASED_BY_OTHER;
-    if (HDY_UNLIKELY(!(hdy_load_relaxed(&l->habits) & habit)))
-        __atomic_or_fetch(&l->habits, habit, __ATOMIC_RELAXED);
     HDY_FAILPOINT("lock.release.before_clear");
     __atomic_store_n(&l->thread, 0, __ATOMIC_RELAXED);
     if (HDY_UNLIKELY(hdy_load_relaxed(&l->recovered)))
@@ -159,6 +154,17 @@ static inline int hdy_lock_release(hdy_lock *l)
         HDY_FAILPOINT("lock.release.after_wake");
     }
     return 0;
+}
+
+/* 0, or -EINVAL when it was free. Whoever calls need not be the owner. */
+static inline int hdy_lock_release(hdy_lock *l)
+{
+    if (hdy_load_relaxed(&l->owner) == 0)
+        return -EINVAL;
+    uint32_t habit = hdy_lock_of_thread(l) ? HDY_RELEASED_BY_HOLDER : HDY_RELEASED_BY_OTHER;
+    if (HDY_UNLIKELY(!(hdy_load_relaxed(&l->habits) & habit)))
+        __atomic_or_fetch(&l->habits, habit, __ATOMIC_RELAXED);
+    return hdy_lock_free(l);
 }
 
 /* Shows who holds the lock. That `thread` names a thread proves that this one holds it: it is written after the
@@ -199,7 +205,7 @@ static inline int hdy_rlock_release(hdy_lock *l)
     HDY_FAILPOINT("rlock.release.before_depth");
     l->depth--;
     HDY_FAILPOINT("rlock.release.after_depth");
-    return l->depth == 0 ? hdy_lock_release(l) : 0;
+    return l->depth == 0 ? hdy_lock_free(l) : 0; /* by its holder: nothing to note */
 }
 
 /* ---- Event ----

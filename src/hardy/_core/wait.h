@@ -25,12 +25,26 @@ typedef struct {
     uint64_t turn;
 } hdy_waiting;
 
-/* Names a living thread among those of all processes. pthread_self() alone does not: the main
- * threads of a parent and of its forked child have the same. The lowest bits are free for a flag. */
+/* Names a living thread among those of its process. */
+static inline uint64_t hdy_thread_here(void)
+{
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_thread_pointer)
+    return (uint64_t)(uintptr_t)__builtin_thread_pointer(); /* a register: no call, at each acquire and release */
+#else
+    return (uint64_t)(uintptr_t)pthread_self();
+#endif
+#else
+    return (uint64_t)(uintptr_t)pthread_self();
+#endif
+}
+
+/* Names a living thread among those of all processes. The above alone does not: the main threads of a parent and of
+ * its forked child have the same. The lowest bits are free for a flag. */
 #define HDY_THREAD_FLAGS 3ull
 static inline uint64_t hdy_thread_key(void)
 {
-    return ((uint64_t)(uintptr_t)pthread_self() + hdy_self() * 0x9e3779b97f4a7c15ull) & ~HDY_THREAD_FLAGS;
+    return (hdy_thread_here() + hdy_self() * 0x9e3779b97f4a7c15ull) & ~HDY_THREAD_FLAGS;
 }
 
 /* As the kernel numbers threads; asked for once, and again after a fork. */
