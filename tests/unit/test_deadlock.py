@@ -72,7 +72,7 @@ def test_deadlock_raises_in_one_and_the_other_goes_on(kind: Any) -> None:
 
 
 REPORT = """
-import signal, sys
+import os, sys
 import hardy
 from helpers.waiting import wait_until
 
@@ -90,7 +90,9 @@ if __name__ == "__main__":
     ps = [context.Process(target=take_both, args=args) for args in [(a, b, x, y), (b, a, y, x)]]
     for p in ps:
         p.start()
-    ps[0].join(3)
+    assert wait_until(lambda: os.fstat(2).st_size > 0, 25)
+    # For as long as a second report would take.
+    ps[0].join(1.5)
     for p in ps:
         p.kill()
         p.join()
