@@ -15,6 +15,12 @@ from hardy.apps.transfer.names import to_url
 
 __all__ = ["Remote"]
 
+_MEANINGS: dict[int, tuple[type[TransferError], str]] = {
+    401: (errors.Unauthorized, "it needs a token, or does not know this one (--token)"),
+    403: (errors.Forbidden, "that is not allowed"),
+    404: (errors.NoSuchFile, "there is no such file or upload"),
+    423: (errors.UploadBusy, "another request is writing to the same upload"),
+}
 _TIMEOUT = httpx.Timeout(30.0, read=120.0)
 
 
@@ -81,7 +87,9 @@ def check(answer: httpx.Response) -> None:
     """
     if answer.status_code < 400:
         return
-    kind, detail = TransferError, f"the server answered {answer.status_code}"
+    # The answer to HEAD has no body to say it.
+    kind, meaning = _MEANINGS.get(answer.status_code, (TransferError, "it gave no reason"))
+    detail = f"the server answered {answer.status_code} to {answer.request.url.path!r}: {meaning}"
     try:
         said = answer.json()
         detail = str(said["detail"])
