@@ -129,4 +129,6 @@ $(TOOLS_TEST): pyproject.toml tools/bootstrap.sh
 	tools/bootstrap.sh "$(PYTHON)" $(VENV_TEST)
 	$(VENV_TEST)/bin/python -m pip install -q --upgrade "pip>=25.1"
 	$(VENV_TEST)/bin/python -m pip install -q --group dev
+	@$(VENV_TEST)/bin/python -m pip install -q --group torch 2>/dev/null || echo "the tests with torch are skipped: its \
+	CPU build is not in the package index; for PyTorch's own: make test PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu"
 	@touch $@

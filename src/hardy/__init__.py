@@ -128,6 +128,25 @@ _LATE = {
 }
 _HOME_OF = {name: module for module, names in _LATE.items() for name in names}
 
+# Some programs use these modules of `multiprocessing` without importing them.
+_MODULES = frozenset(
+    {
+        "connection",
+        "dummy",
+        "forkserver",
+        "managers",
+        "pool",
+        "process",
+        "queues",
+        "reduction",
+        "shared_memory",
+        "sharedctypes",
+        "spawn",
+        "synchronize",
+        "util",
+    }
+)
+
 _default = get_default_context()
 Array = _default.Array
 Manager = _default.Manager
@@ -250,7 +269,7 @@ def __getattr__(name: str) -> Any:
     if home is not None:
         value = globals()[name] = getattr(import_module(home), name)
         return value
-    if f"{__name__}.{name}" in _LATE:
+    if name in _MODULES or f"{__name__}.{name}" in _LATE:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

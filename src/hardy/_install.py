@@ -40,7 +40,7 @@ def install() -> None:
     """
     from hardy._exec.executor import ProcessPoolExecutor
     from hardy._exec.pool import Pool
-    from hardy._stdlib import managers, replace
+    from hardy._stdlib import managers, replace, shared_memory
     from hardy._stdlib.executor import replace_executor
 
     default = get_default_context()
@@ -49,6 +49,9 @@ def install() -> None:
     replace.replace_names("multiprocessing.context", {kind.__name__: kind for kind in _CONTEXT})
     replace.replace_names("multiprocessing.synchronize", {name: getattr(synchronize, name) for name in _SYNCHRONIZE})
     replace.replace_names("multiprocessing.pool", {"Pool": Pool})
-    replace.replace_names("multiprocessing.managers", {"SyncManager": managers.SyncManager})
+    # Not `BaseManager`: that module calls its own by this name.
+    kinds = (managers.SharedMemoryManager, managers.SyncManager)
+    replace.replace_names("multiprocessing.managers", {kind.__name__: kind for kind in kinds})
+    replace.replace_names("multiprocessing.shared_memory", {"SharedMemory": shared_memory.SharedMemory})
     replace_executor(ProcessPoolExecutor)
     tell_children("hardy_install", install)

@@ -6,6 +6,8 @@
 from multiprocessing.connection import Client, Connection, Listener, Pipe, answer_challenge, deliver_challenge, wait
 from multiprocessing.context import AuthenticationError, BufferTooShort
 
+from hardy._stdlib.fallback import names_of_stdlib
+
 __all__ = [
     "AuthenticationError",
     "BufferTooShort",
@@ -17,3 +19,5 @@ __all__ = [
     "deliver_challenge",
     "wait",
 ]
+
+__getattr__ = names_of_stdlib(__name__)

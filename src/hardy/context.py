@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from hardy._proc.process import BaseProcess
 from hardy._stdlib.default import registered_context, set_current_context
+from hardy._stdlib.fallback import names_of_stdlib
+from hardy._stdlib.forkserver import call_first, set_preload
 from hardy._stdlib.main_module import is_bootstrapping
 
 if TYPE_CHECKING:
@@ -58,7 +60,10 @@ __all__ = [
     "get_spawning_popen",
     "set_spawning_popen",
     "tell_children",
+    "tell_children_their_name",
 ]
+
+__getattr__ = names_of_stdlib(__name__)
 
 
 class Process(BaseProcess):
@@ -246,6 +251,26 @@ class BaseContext(stdlib_context.BaseContext):
         manager.start()
         return manager
 
+    def set_forkserver_preload(self, module_names: Iterable[str], *, on_error: str = "ignore") -> None:
+        """Have the forkserver import these modules before it forks, so that its children need not.
+
+        It holds for a forkserver that is started later: call it before the first process.
+
+        Args:
+            module_names: the modules.
+            on_error: what becomes of an ImportError there: "ignore", "warn" (an ImportWarning on standard error), or
+                "fail": the forkserver ends with the traceback, and starts raise EOFError. As in Python 3.15.
+
+        Raises:
+            TypeError: the names are not a list of strings.
+            ValueError: there is no such `on_error`.
+        """
+        set_preload(module_names, on_error)
+
+    def get_all_start_methods(self) -> list[str]:
+        """All start methods, Python's default first."""
+        return list(_ALL_METHODS)
+
     def get_context(self, method: str | None = None) -> Any:
         """This context, or the one of another start method; hardy's, not the stdlib's.
 
@@ -333,10 +358,6 @@ class DefaultContext(BaseContext):
             )
         self._settled = None if method is None and force else self.get_context(method)
 
-    def get_all_start_methods(self) -> list[str]:
-        """All start methods, Python's default first."""
-        return list(_ALL_METHODS)
-
 
 _concrete_contexts: dict[str, BaseContext] = {
     "fork": ForkContext(),
@@ -344,6 +365,7 @@ _concrete_contexts: dict[str, BaseContext] = {
     "forkserver": ForkServerContext(),
 }
 _told: dict[str, Callable[[], object]] = {}
+_told_their_name: dict[str, tuple[Callable[..., object], Any]] = {}
 # The stdlib's answer, before `install` makes it ours.
 _ALL_METHODS = multiprocessing.get_all_start_methods()
 _default_context = DefaultContext(_concrete_contexts[_ALL_METHODS[0]])
@@ -356,8 +378,17 @@ def get_default_context() -> DefaultContext:
 
 
 def tell_children(name: str, function: Callable[[], object]) -> None:
-    """Have every child of spawn and forkserver call `function` before it imports the user's modules."""
+    """Have every child of spawn and forkserver call `function` before it imports the user's modules.
+
+    The forkserver itself does, too, if it is started later: what it preloads is what its children get.
+    """
     _told[name] = function
+    call_first(function.__module__, function.__qualname__)
+
+
+def tell_children_their_name(key: str, function: Callable[[Any, str], object], argument: Any) -> None:
+    """Have every child of spawn and forkserver call `function(argument, name)` before it imports the user's modules."""
+    _told_their_name[key] = (function, argument)
 
 
 def _follow(method: str) -> None:
@@ -369,4 +400,6 @@ def _first_calls(process_obj: BaseProcess) -> dict[str, Call]:
     from hardy._proc.popen_fresh import Call
 
     method = process_obj._start_method or _default_context.get_start_method()
-    return {"hardy_context": Call(_follow, method), **{name: Call(function) for name, function in _told.items()}}
+    named = {key: Call(function, of, process_obj.name) for key, (function, of) in _told_their_name.items()}
+    told = {name: Call(function) for name, function in _told.items()}
+    return {"hardy_context": Call(_follow, method), **named, **told}

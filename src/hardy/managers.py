@@ -1,16 +1,12 @@
 """Objects that live in a server process: the stdlib's `multiprocessing.managers`, the server being one of hardy's."""
 
 from multiprocessing.managers import (  # type: ignore[attr-defined] # typeshed lacks some
-    AcquirerProxy,
     ArrayProxy,
     AutoProxy,
     BarrierProxy,
     BaseProxy,
-    ConditionProxy,
-    DictProxy,
     EventProxy,
     IteratorProxy,
-    ListProxy,
     MakeProxyType,
     Namespace,
     NamespaceProxy,
@@ -23,7 +19,9 @@ from multiprocessing.managers import (  # type: ignore[attr-defined] # typeshed 
     ValueProxy,
 )
 
+from hardy._stdlib.fallback import names_of_stdlib
 from hardy._stdlib.managers import BaseManager, SharedMemoryManager, SyncManager
+from hardy._stdlib.proxies import AcquirerProxy, ConditionProxy, DictProxy, ListProxy, SetProxy
 
 __all__ = [
     "AcquirerProxy",
@@ -44,9 +42,12 @@ __all__ = [
     "RebuildProxy",
     "RemoteError",
     "Server",
+    "SetProxy",
     "SharedMemoryManager",
     "SharedMemoryServer",
     "SyncManager",
     "Token",
     "ValueProxy",
 ]
+
+__getattr__ = names_of_stdlib(__name__)

@@ -4,6 +4,7 @@ from multiprocessing.pool import MaybeEncodingError, ThreadPool  # type: ignore[
 
 from hardy._exec.pool import Pool
 from hardy._exec.results import ApplyResult, AsyncResult, IMapIterator, IMapUnorderedIterator, MapResult
+from hardy._stdlib.fallback import names_of_stdlib
 
 __all__ = [
     "ApplyResult",
@@ -15,3 +16,5 @@ __all__ = [
     "Pool",
     "ThreadPool",
 ]
+
+__getattr__ = names_of_stdlib(__name__)

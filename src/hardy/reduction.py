@@ -15,6 +15,8 @@ from multiprocessing.reduction import (
     sendfds,
 )
 
+from hardy._stdlib.fallback import names_of_stdlib
+
 __all__ = [
     "AbstractReducer",
     "DupFd",
@@ -26,3 +28,5 @@ __all__ = [
     "send_handle",
     "sendfds",
 ]
+
+__getattr__ = names_of_stdlib(__name__)

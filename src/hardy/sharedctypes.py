@@ -10,6 +10,7 @@ from multiprocessing.sharedctypes import (
     copy,
 )
 
+from hardy._stdlib.fallback import names_of_stdlib
 from hardy._stdlib.sharedctypes import Array, Value, synchronized
 
 __all__ = [
@@ -24,3 +25,5 @@ __all__ = [
     "copy",
     "synchronized",
 ]
+
+__getattr__ = names_of_stdlib(__name__)

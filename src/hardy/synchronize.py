@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hardy._stdlib.fallback import names_of_stdlib
 from hardy._sync.barrier import Barrier, BrokenBarrierError
 from hardy._sync.condition import Condition
 from hardy._sync.event import Event
@@ -23,3 +24,5 @@ __all__ = [
     "RWLock",
     "Semaphore",
 ]
+
+__getattr__ = names_of_stdlib(__name__)

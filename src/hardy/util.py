@@ -18,6 +18,8 @@ from multiprocessing.util import (
     sub_warning,
 )
 
+from hardy._stdlib.fallback import names_of_stdlib
+
 __all__ = [
     "SUBDEBUG",
     "SUBWARNING",
@@ -35,3 +37,5 @@ __all__ = [
     "sub_debug",
     "sub_warning",
 ]
+
+__getattr__ = names_of_stdlib(__name__)

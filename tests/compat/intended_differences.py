@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-_CLOSED_IS_CLOSED = (
-    "After close(), empty() raises Closed, a ValueError, be the queue used before or not; there it answers, or raises "
-    "OSError, as a thread was started or not."
-)
-
 _ONE_TASK = "It demands that the death of one worker break the executor; here it costs the task that the worker ran."
 
 _ONE_THREAD = "It has the start of a second thread fail, that of a queue; hardy's executor has one thread only."
@@ -20,9 +15,6 @@ DIFFERENCES = {
     "TestResourceTracker.test_resource_tracker_sigkill": (
         "It kills the tracker of semaphores and expects a warning of the next one; hardy's need none."
     ),
-    "TestSimpleQueue.test_closed": (
-        "It looks at the two ends of a pipe inside the queue; hardy's is no pipe, and says `closed` itself."
-    ),
     "TestStartMethod.test_mixed_startmethod": (
         "It expects that a queue of one start method is refused to a process of another; hardy's may go to any process."
     ),
@@ -32,6 +24,4 @@ DIFFERENCES = {
     "WithProcessesTestProcess.test_parent_process": (
         "The test's grandchild is to outlive its killed parent; with hardy it ends with it, unless outlive_parent=True."
     ),
-    "WithProcessesTestQueue.test_closed_queue_empty_exceptions": _CLOSED_IS_CLOSED,
-    "WithManagerTestQueue.test_closed_queue_empty_exceptions": _CLOSED_IS_CLOSED,
 }

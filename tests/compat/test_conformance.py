@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,9 +55,32 @@ import runpy, sys
 sys.argv[0] = "tools/conformance.py"
 runpy.run_path = lambda path: {"DIFFERENCES": {}}
 import importlib.util
+import os
+import re
 spec = importlib.util.spec_from_file_location("conformance", "tools/conformance.py")
 module = importlib.util.module_from_spec(spec)
 sys.modules["conformance"] = module
 spec.loader.exec_module(module)
 sys.exit(module.main())
 """
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(150)
+@pytest.mark.skipif(
+    importlib.util.find_spec("test.test_concurrent_futures") is None, reason="this Python has no tests of executors"
+)
+def test_cpythons_tests_of_executors_pass_under_hardy_run() -> None:
+    """Those of the process pool, for one start method; each change of the pool's processes concerns all alike."""
+    name = "test.test_concurrent_futures"
+    package: Any = importlib.util.find_spec(name)
+    parts = ("process_pool", "as_completed", "wait", "shutdown", "init")
+    modules = [f"{name}.test_{part}" for part in parts] if package.submodule_search_locations else [name]
+    command = [sys.executable, "-m", "hardy", "run", "-m", "unittest", "-k", "*ProcessPoolFork[!s]*", *modules]
+
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=140, env={**os.environ, "PYTHONWARNINGS": "ignore"}
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert int(re.findall(r"Ran (\d+) tests", done.stderr)[0]) > 20

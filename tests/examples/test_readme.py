@@ -17,6 +17,7 @@ PAGES = [
     "docs/en/differences.md",
     "docs/en/errors.md",
     "docs/en/pools.md",
+    "docs/en/migrate.md",
     "docs/en/design/0000-architecture.md",
     "docs/en/design/0007-pools.md",
 ]

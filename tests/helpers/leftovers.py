@@ -23,7 +23,8 @@ from .procs import end_tree
 from .waiting import wait_until
 
 # Opened at first use and kept until the process ends: one of each is no leak, a second one is.
-ONCE_PER_PROCESS = ("/memfd:hardy-slab", "/memfd:hardy-board", "pidfd of this process")
+FORKSERVER_SOCKET = "socket of the forkserver"
+ONCE_PER_PROCESS = ("/memfd:hardy-slab", "/memfd:hardy-board", "pidfd of this process", FORKSERVER_SOCKET)
 # The standard library's own servers live as long as the process that started them. For each, this
 # process holds one pipe.
 SERVERS = re.compile(r"from multiprocessing\.(forkserver|resource_tracker) import main")
@@ -93,6 +94,8 @@ def _kind(fd: int, target: str) -> str:
         except FileNotFoundError:
             return target  # closed meanwhile
         return "pidfd of this process" if re.search(rf"^Pid:\s+{os.getpid()}$", info, re.MULTILINE) else target
+    if re.search(r"/pymp-\w+/listener-\w+ \(deleted\)$", target):
+        return FORKSERVER_SOCKET
     return re.sub(r"^(pipe|socket):\[\d+\]$", r"\1", target.removesuffix(" (deleted)"))
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from helpers.procfs import descendants
-from helpers.procs import alive, end_tree, wait_dead
+from helpers.procs import alive, end_tree, run_script, wait_dead
 
 METHODS = ["fork", "spawn", "forkserver"]
 LONG_S = 20.0
@@ -110,3 +110,61 @@ def test_ctrl_c_ends_the_tree_with_one_traceback(case: str, method: str, tmp_pat
     assert tree
     assert all(wait_dead(pid, LONG_S) or not alive(pid) for pid in tree)
     assert shown.count("cleaned up") == (3 if case == "cleans up" else 0)
+
+
+STARTING = """
+import os, sys
+import hardy
+
+if __name__ == "__main__":
+    held = os.open(sys.argv[0] + ".held", os.O_RDWR)
+    ctx = hardy.get_context(sys.argv[1])
+    ctx.set_forkserver_preload(["slow_to_import"])
+    ctx.Process(target=print).start()
+"""
+SLOW_TO_IMPORT = """
+import pathlib
+with open(pathlib.Path(__file__).with_name("script.py.held"), "rb") as held:
+    print("ready", flush=True)
+    held.read()  # until the program has ended
+"""
+
+
+def test_ctrl_c_ends_the_tree_with_one_traceback_when_the_forkserver_has_only_begun(tmp_path: Path) -> None:
+    """While it imports what it preloads, and has not yet learnt to ignore Ctrl-C."""
+    script = tmp_path / "script.py"
+    script.write_text(STARTING)
+    (tmp_path / "slow_to_import.py").write_text(SLOW_TO_IMPORT)
+    os.mkfifo(tmp_path / "script.py.held")
+
+    status, shown, tree = ctrl_c(script, "forkserver")
+
+    assert status == -signal.SIGINT, shown
+    assert shown.count("Traceback") == 1, shown
+    assert tree
+    assert all(wait_dead(pid, LONG_S) or not alive(pid) for pid in tree)
+
+
+OF_THE_STDLIB = """
+import multiprocessing, signal, sys
+import hardy
+
+def tell(who):
+    print(who, "can be interrupted:", signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ()), flush=True)
+
+if __name__ == "__main__":
+    for module in (hardy, multiprocessing):
+        child = module.get_context("forkserver").Process(target=tell, args=(module.__name__,))
+        child.start()
+        child.join()
+"""
+
+
+def test_children_of_the_forkserver_can_be_interrupted_when_they_are_of_the_stdlib() -> None:
+    """Hardy's processes and the stdlib's share one forkserver; neither runs with SIGINT held back."""
+    done = run_script(OF_THE_STDLIB)
+
+    assert done.stdout.splitlines() == [
+        "hardy can be interrupted: True",
+        "multiprocessing can be interrupted: True",
+    ], done.stderr

@@ -130,3 +130,35 @@ def test_reader_is_not_sent_with_its_queue() -> None:
     line.get().put(os.getpid())
 
     assert queue._reader.recv() == os.getpid()
+
+
+def test_ends_of_a_queue_are_as_code_of_the_stdlib_takes_them() -> None:
+    """What pools do with the two ends of their pipes: send, close one, ask whether it is closed."""
+    queue: Queue[int] = Queue()
+
+    queue._writer.send(3)
+    queue._writer.close()
+    queue._reader.close()
+
+    assert queue._reader.recv() == 3
+    assert (queue._reader.closed, queue._writer.closed) == (False, False)
+    queue.close()
+    assert (queue._reader.closed, queue._writer.closed) == (True, True)
+
+
+def test_empty_goes_on_answering_when_who_closed_it_had_not_put() -> None:
+    """As in Python 3.12; who had put is told that it is closed, by an error that is an OSError too."""
+    unused: Queue[int] = Queue()
+    used: Queue[int] = Queue()
+    used.put(1)
+
+    simple: SimpleQueue[int] = SimpleQueue()
+
+    unused.close()
+    used.close()
+    simple.close()
+
+    assert unused.empty()
+    for queue in (used, simple):
+        with pytest.raises(OSError, match="is closed"):
+            queue.empty()

@@ -22,7 +22,7 @@ from hardy.errors import Closed
 if TYPE_CHECKING:
     from hardy._ipc.queues import _RingQueue
 
-__all__ = ["PollableReader", "reader_of"]
+__all__ = ["PollableReader", "PuttingWriter", "reader_of"]
 
 _SLICE_S = 0.2
 _readers: weakref.WeakKeyDictionary[_RingQueue, PollableReader] = weakref.WeakKeyDictionary()
@@ -61,6 +61,14 @@ class PollableReader:
 
         return bool(wait([self.fileno()], timeout))
 
+    @property
+    def closed(self) -> bool:
+        """Whether this process has closed the queue."""
+        return self._get_queue().closed
+
+    def close(self) -> None:
+        """Nothing to close: who closes one end of a pipe goes on with the other."""
+
     def fileno(self) -> int:
         """A descriptor that is readable while there is an object, or once none can come any more."""
         queue = self._get_queue()
@@ -78,6 +86,25 @@ class PollableReader:
     def _forget_bell(self) -> None:
         # The parent of this fork rings and reads the eventfd; the thread is the parent's, too.
         self._bell = None
+
+
+class PuttingWriter:
+    """The writing end of a queue, for those who ask for it; it cannot be waited for."""
+
+    def __init__(self, queue: _RingQueue) -> None:
+        self._queue = queue
+
+    @property
+    def closed(self) -> bool:
+        """Whether this process has closed the queue."""
+        return self._queue.closed
+
+    def send(self, obj: Any) -> None:
+        """`put` of the queue."""
+        self._queue.put(obj)
+
+    def close(self) -> None:
+        """Nothing to close: who closes one end of a pipe goes on with the other."""
 
 
 class _Bell:

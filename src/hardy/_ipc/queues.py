@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from types import GenericAlias
 from typing import Any, ClassVar
 
+from hardy._core import runtime
 from hardy._core.channel import Channel
 from hardy._core.joinable import JoinableRing
 from hardy._ipc.pickling import CODEC
-from hardy._ipc.pollable import PollableReader, reader_of
+from hardy._ipc.pollable import PollableReader, PuttingWriter, reader_of
 from hardy._ipc.stream import Reader, nobody_can_put
 from hardy._sync.cells import check_name
 from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
@@ -80,6 +81,11 @@ class _RingQueue(Channel):
         """For code of the stdlib and of others that waits for a queue among other things."""
         return reader_of(self)
 
+    @property
+    def _writer(self) -> PuttingWriter:
+        """For code that puts by the stdlib's inner name for it."""
+        return PuttingWriter(self)
+
     def _nobody_can_put(self, who: int) -> bool:
         return nobody_can_put(self, Reader(who))
 
@@ -135,6 +141,20 @@ class Queue(_RingQueue):
     def __init__(self, maxsize: int = 0, *, maxbytes: int = 0, name: str | None = None, ctx: Any = None) -> None:
         bounds = check_maxsize(maxsize), check_bound("maxbytes", maxbytes)
         self._create(CODEC, *bounds, 0, self._joinable, check_name(name))
+
+    def empty(self) -> bool:
+        """Whether the queue is empty at this instant.
+
+        Raises:
+            Closed: this process has put into the queue and closed it; one that had not put may go on asking.
+        """
+        if self.closed and not self._has_put():
+            return self.qsize() == 0
+        return super().empty()
+
+    def _has_put(self) -> bool:
+        me = runtime.self_identity()
+        return any(identity == me and has_put for identity, has_put, _, _, _ in self._users())
 
     def join_thread(self) -> None:
         """Nothing to wait for: there is no feeder thread. Kept so that programs run unchanged."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import signal
 from collections.abc import Sequence
 from multiprocessing import context as _context
@@ -14,6 +13,8 @@ from multiprocessing import resource_tracker as _resource_tracker
 from multiprocessing import spawn as _spawn
 from multiprocessing import util as _util
 from typing import Any
+
+from hardy._stdlib.forkserver import start_forkserver, wait_for_forkserver_end
 
 __all__ = [
     "ForkserverDupFd",
@@ -26,9 +27,6 @@ __all__ = [
     "tracker_fd",
     "wait_for_forkserver_end",
 ]
-
-# What children of the forkserver need of hardy; what it has imported, they need not.
-_OURS = ("hardy", "hardy.queues", "hardy.synchronize", "hardy._proc.child", "hardy._proc.popen_fresh")
 
 # How a descriptor is named in the pickle of a process that is being started.
 SpawnDupFd: type[Any] = _popen_spawn._DupFd
@@ -83,24 +81,8 @@ def connect_to_forkserver(fds: list[int]) -> tuple[int, int]:
     Returns:
         where it says the child's pid and how it ended, and where the child reads its process object.
     """
-    preload = _forkserver._forkserver._preload_modules  # type: ignore[attr-defined]
-    preload.extend(name for name in _OURS if name not in preload)
+    start_forkserver()
     return _forkserver.connect_to_new_process(fds)
-
-
-def wait_for_forkserver_end(timeout_s: float) -> None:
-    """Wait until the forkserver that refused us is seen to be dead, so that a new one can be started."""
-    pid = _forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
-    if pid is None:
-        return
-    try:
-        pidfd = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    try:
-        select.select([pidfd], [], [], timeout_s)
-    finally:
-        os.close(pidfd)
 
 
 def read_pid(channel: int) -> int:

@@ -1,10 +1,17 @@
-"""The stdlib's managers, whose server is a process of hardy's: it ends with the one that started it."""
+"""The stdlib's managers, whose server is a process of hardy's: it ends with the one that started it.
+
+They have what Python 3.14's have, on every Python: `set()`, `locked()`, all methods of lists and dicts.
+"""
 
 from __future__ import annotations
 
+import secrets
+import threading
+from collections.abc import Callable, Iterable
 from multiprocessing import managers as _managers
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from hardy._stdlib import proxies
 from hardy._stdlib.default import current_context
 
 __all__ = ["BaseManager", "SharedMemoryManager", "SyncManager"]
@@ -31,16 +38,40 @@ class BaseManager(_managers.BaseManager):
     ) -> None:
         super().__init__(address, authkey, serializer, ctx or current_context(), **options)
 
+    def start(self, initializer: Callable[..., object] | None = None, initargs: Iterable[Any] = ()) -> None:
+        """Start the server.
+
+        Differs from the stdlib: without an address it listens where no path leads, so that nothing is left when it
+        is killed. Who does not know the key is refused there as elsewhere.
+        """
+        private: Any = self
+        if private._address is None:
+            private._address = f"\0hardy-manager-{secrets.token_hex(8)}"
+        super().start(initializer, initargs)
+
 
 class SyncManager(BaseManager, _managers.SyncManager):
-    """The stdlib's manager of dicts, lists, locks and queues; see `BaseManager`."""
+    """The stdlib's manager of dicts, lists, sets, locks and queues; see `BaseManager`."""
+
+    if TYPE_CHECKING:
+
+        def set(self, iterable: Iterable[Any] = ()) -> proxies.SetProxy: ...
 
 
 def _pool(*args: Any, **kwds: Any) -> Any:
     return current_context().Pool(*args, **kwds)
 
 
-SyncManager.register("Pool", _pool, _managers.PoolProxy)  # type: ignore[attr-defined]
+_register: Any = SyncManager.register
+_register("Pool", _pool, _managers.PoolProxy)  # type: ignore[attr-defined]
+_register("list", list, proxies.ListProxy)
+_register("dict", dict, proxies.DictProxy)
+_register("set", set, proxies.SetProxy)
+_register("Lock", threading.Lock, proxies.AcquirerProxy)
+_register("RLock", proxies.RLock, proxies.AcquirerProxy)
+_register("Semaphore", proxies.Semaphore, proxies.AcquirerProxy)
+_register("BoundedSemaphore", proxies.BoundedSemaphore, proxies.AcquirerProxy)
+_register("Condition", proxies.Condition, proxies.ConditionProxy)
 
 
 class SharedMemoryManager(BaseManager, _managers.SharedMemoryManager):

@@ -21,6 +21,8 @@ from multiprocessing.dummy import (
     freeze_support,
 )
 
+from hardy._stdlib.fallback import names_of_stdlib
+
 __all__ = [
     "Array",
     "Barrier",
@@ -41,3 +43,5 @@ __all__ = [
     "current_process",
     "freeze_support",
 ]
+
+__getattr__ = names_of_stdlib(__name__)

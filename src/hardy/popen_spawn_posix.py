@@ -1,0 +1,8 @@
+"""A started child, under the name of `multiprocessing.popen_spawn_posix`."""
+
+from hardy._proc.popen_fresh import SpawnPopen as Popen
+from hardy._stdlib.fallback import names_of_stdlib
+
+__all__ = ["Popen"]
+
+__getattr__ = names_of_stdlib(__name__)
