@@ -42,6 +42,7 @@ def install() -> None:
     from hardy._exec.pool import Pool
     from hardy._stdlib import managers, replace, shared_memory
     from hardy._stdlib.executor import replace_executor
+    from hardy._stdlib.forkserver import call_first
 
     default = get_default_context()
     methods = ("fork", "spawn", "forkserver")
@@ -55,3 +56,5 @@ def install() -> None:
     replace.replace_names("multiprocessing.shared_memory", {"SharedMemory": shared_memory.SharedMemory})
     replace_executor(ProcessPoolExecutor)
     tell_children("hardy_install", install)
+    # A forkserver that is started later, too: what it preloads is what its children get.
+    call_first(install.__module__, install.__qualname__)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from hardy._proc.process import BaseProcess
 from hardy._stdlib.default import registered_context, set_current_context
 from hardy._stdlib.fallback import names_of_stdlib
-from hardy._stdlib.forkserver import call_first, set_preload
+from hardy._stdlib.forkserver import set_preload
 from hardy._stdlib.main_module import is_bootstrapping
 
 if TYPE_CHECKING:
@@ -378,12 +378,8 @@ def get_default_context() -> DefaultContext:
 
 
 def tell_children(name: str, function: Callable[[], object]) -> None:
-    """Have every child of spawn and forkserver call `function` before it imports the user's modules.
-
-    The forkserver itself does, too, if it is started later: what it preloads is what its children get.
-    """
+    """Have every child of spawn and forkserver call `function` before it imports the user's modules."""
     _told[name] = function
-    call_first(function.__module__, function.__qualname__)
 
 
 def tell_children_their_name(key: str, function: Callable[[Any, str], object], argument: Any) -> None:

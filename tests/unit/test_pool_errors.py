@@ -141,6 +141,15 @@ def test_lambda_travels_when_cloudpickle_is_installed(executor: hardy.ProcessPoo
     assert executor.submit(lambda n: n * factor, 5).result(GIVE_UP_S) == 15
 
 
+def test_open_file_is_refused_when_cloudpickle_is_installed(executor: hardy.ProcessPoolExecutor) -> None:
+    """Cloudpickle by itself would send a copy of what is in it."""
+    pytest.importorskip("cloudpickle")
+    with open(__file__) as file, pytest.raises(hardy.CannotPickle) as caught:
+        executor.submit(lambda source: source.name, file).result(GIVE_UP_S)
+
+    assert "pip install" not in str(caught.value)
+
+
 def test_error_of_a_lambda_names_cloudpickle_when_it_is_not_installed(
     executor: hardy.ProcessPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

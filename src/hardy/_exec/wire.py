@@ -17,8 +17,8 @@ from typing import Any
 from hardy._core.memory import Segment
 from hardy._ipc.pickling import Session, explain
 from hardy._ipc.queues import Queue
+from hardy._stdlib.by_value import CLOUDPICKLE_MEND, dumps_by_value, has_cloudpickle
 from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
-from hardy.errors import CannotPickle
 
 __all__ = ["RESULT", "TASK", "Kind", "Message", "MessageRing", "open_message", "pack"]
 
@@ -95,20 +95,13 @@ def pack(obj: Any, trailer: bytes, *, by_value: bool = False) -> Any:
 
 def _pack_by_value(obj: Any, trailer: bytes, error: Exception) -> Any:
     """What pickle refuses (lambdas, closures, classes of a function), by cloudpickle if it is installed."""
-    try:
-        import cloudpickle  # type: ignore[import-untyped, import-not-found, unused-ignore]
-    except ImportError:
-        raise _explain_with_mend(obj, error) from error
-    try:
-        return bytes(cloudpickle.dumps(obj, 5)) + trailer
-    except Exception as why:
-        raise explain(obj, why) from why
-
-
-def _explain_with_mend(obj: Any, error: Exception) -> CannotPickle:
+    pickled = dumps_by_value(obj)
+    if pickled is not None:
+        return pickled + trailer
     explained = explain(obj, error)
-    explained.args = (f"{explained.args[0]}. Or install cloudpickle: pip install 'hardy[cloudpickle]'",)
-    return explained
+    if not has_cloudpickle():
+        explained.args = (f"{explained.args[0]}; or {CLOUDPICKLE_MEND}",)
+    raise explained from error
 
 
 def open_message(message: Any) -> Any:
