@@ -92,6 +92,7 @@ PROGRAMS = {
         connection.close()
 
     def main():
+        warnings.simplefilter("ignore", hardy.ForkWithThreadsWarning)  # the stdlib serves it with a thread
         ours, theirs = hardy.Pipe()
         queue = hardy.Queue()
         queue.put(theirs)
@@ -158,6 +159,7 @@ PROGRAMS = {
 HEAD = """
 import multiprocessing
 import sys
+import warnings
 import hardy
 from hardy.connection import wait
 from hardy.shared_memory import SharedMemory
