@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Iterable
 from multiprocessing import forkserver as _forkserver
 from multiprocessing import process as _process
+from multiprocessing import resource_tracker as _resource_tracker
 from multiprocessing import spawn as _spawn
 from multiprocessing import util as _util
 from typing import Any
@@ -97,7 +98,9 @@ def start_forkserver() -> None:
     with _starting:
         config = _process.current_process()._config  # type: ignore[attr-defined]
         had_folder = config.get("tempdir") is not None
-        # A forkserver that is interrupted before it has learnt to ignore Ctrl-C prints a second traceback.
+        # A forkserver that is interrupted before it has learnt to ignore Ctrl-C prints a second traceback. The tracker
+        # comes first, for its start unblocks SIGINT.
+        _resource_tracker.ensure_running()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         preload.interruptible = signal.SIGINT not in blocked
         try:
