@@ -209,6 +209,29 @@ def test_log_goes_round_and_new_workers_know_who_is_there() -> None:
                 assert each.until("gap")["missed"] >= 796
 
 
+def test_worker_that_was_stopped_for_long_catches_up() -> None:
+    """What was written over meanwhile is a gap, which its clients are told of; the rest comes in order."""
+    with chat.make_server(workers=2, history=5, log_bytes=1 << 16) as server, one_at_each(server, Talker) as talkers:
+        (stopped, ada), (_, bob) = talkers.items()
+        ada.enter("ada")
+        bob.enter("bob")
+        assert ada.until("join")["from"] == "ada"
+        assert ada.until("join")["from"] == "bob"
+
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            for number in range(1, 801):
+                bob.do("say", room="lobby", text=f"{number} " + "x" * 200, id=number)
+            bob.until("message", id=800)
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+
+        missed = ada.until("gap")["missed"]
+        numbers = [ada.until("message")["number"] for _ in range(5)]
+        assert numbers == list(range(798, 803))
+        assert missed == 795
+
+
 def test_nothing_is_lost_twice_or_out_of_order_while_workers_are_killed(server: TCPServer) -> None:
     """Bots talk while all workers are killed again and again; every message comes to all, once, in one order."""
 

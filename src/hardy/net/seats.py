@@ -34,7 +34,7 @@ class Seats:
         self._map(above_std_streams(os.memfd_create("hardy-server", os.MFD_CLOEXEC)))
         self._queues = [ctx.Queue(maxbytes=_MOST_WAITING_BYTES, name=f"broadcast-{seat}") for seat in range(count)]
         # For the count of all connections to be exact: held for an accept, and only when there is a limit.
-        self.accepting = ctx.Lock(name="accept")
+        self.accepting = ctx.Lock(name="accept", on_owner_death="raise")
 
     def _map(self, fd: int) -> None:
         self._fd = fd

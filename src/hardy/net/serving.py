@@ -21,7 +21,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from hardy.errors import MessageTooLong
+from hardy.errors import MessageTooLong, OwnerDied
 from hardy.net.blocking import BlockingStream
 from hardy.net.handler import CannotLoad, load_handler
 from hardy.net.options import Plan, is_async
@@ -188,9 +188,12 @@ class _Serving:
             return
         # The sum is exact only while nobody else accepts; a worker that was stopped meanwhile is not waited for.
         lock = self._plan.seats.accepting
-        if not lock.acquire(False):
-            self._pause(_LOCKED_S)
-            return
+        try:
+            if not lock.acquire(False):
+                self._pause(_LOCKED_S)
+                return
+        except OwnerDied:
+            pass  # ours now; what the dead one had is no longer counted, or soon will not be
         try:
             if self._plan.seats.connections() < self._limits.max_connections:
                 self._told_limit = False

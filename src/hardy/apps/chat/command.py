@@ -108,6 +108,9 @@ def _bots(options: argparse.Namespace) -> int:
                 rooms=min(options.rooms, options.n),
             )
         )
+    except asyncio.TimeoutError:
+        print("hardy chat bots: the server does not answer. Is it too busy for so many bots?", file=sys.stderr)
+        return 1
     except (OSError, ChatError) as error:
         print(f"hardy chat bots: {error}. Is there a server? hardy chat serve --port {options.port}", file=sys.stderr)
         return 1
