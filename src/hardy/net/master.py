@@ -190,6 +190,8 @@ class Master:
             if worker.state == "draining":
                 if event.exitcode and not worker.abandoned:
                     _LOG.warning("%s while it drained", self._why(worker, event))
+            elif worker.state == "ready" and not event.exitcode:
+                _LOG.info("%s drained, as somebody told it to; another takes its place", worker.id)
             elif worker.state == "ready":
                 what = "its connections ended with it; another takes its place"
                 _LOG.warning("%s; %s", self._why(worker, event), what)
