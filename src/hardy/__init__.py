@@ -73,7 +73,9 @@ if TYPE_CHECKING:
     from hardy.files import AtomicFile, locked_json
     from hardy.net import TCPServer
     from hardy.observe.deadlock import deadlock
+    from hardy.observe.logs import logging_queue
     from hardy.observe.on_signal import doctor_on_signal
+    from hardy.observe.timeline import span, trace
     from hardy.pipeline import Pipeline, current_delivery
     from hardy.queues import DeadLetter, Empty, Full, JoinableQueue, Lease, Queue, SimpleQueue, TaskQueue
     from hardy.supervise import ChildSpec, Supervisor, SupervisorEvent
@@ -110,6 +112,8 @@ _LATE = {
     "hardy.net": ("TCPServer",),
     "hardy.observe.deadlock": ("deadlock",),
     "hardy.observe.on_signal": ("doctor_on_signal",),
+    "hardy.observe.logs": ("logging_queue",),
+    "hardy.observe.timeline": ("span", "trace"),
     "hardy.pipeline": ("Pipeline", "current_delivery"),
     "hardy.queues": ("DeadLetter", "Empty", "Full", "JoinableQueue", "Lease", "Queue", "SimpleQueue", "TaskQueue"),
     "hardy.supervise": ("ChildSpec", "Supervisor", "SupervisorEvent"),
@@ -252,12 +256,15 @@ __all__ = [
     "install",
     "locked_json",
     "log_to_stderr",
+    "logging_queue",
     "parent_process",
     "progress",
     "reducer",
     "set_executable",
     "set_forkserver_preload",
     "set_start_method",
+    "span",
+    "trace",
     "worker_state",
 ]
 

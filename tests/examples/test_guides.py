@@ -11,7 +11,7 @@ from helpers.procs import run_script
 from .shown import code_blocks, without_numbers_of_the_day
 
 ROOT = Path(__file__).parents[2]
-GUIDES = ["docs/en/chat.md", "docs/en/pipelines.md", "docs/en/serve.md", "docs/en/supervise.md"]
+GUIDES = ["docs/en/chat.md", "docs/en/pipelines.md", "docs/en/serve.md", "docs/en/supervise.md", "docs/en/trace.md"]
 BLOCKS = [
     pytest.param(code, text, id=f"{Path(guide).stem}-{n}")
     for guide in GUIDES

@@ -118,6 +118,7 @@ static inline int hdy_futex_wake(uint32_t *word, int most)
 
 enum { HDY_FP_NONE = 0, HDY_FP_KILL = 1, HDY_FP_STOP = 2 };
 
+#define HDY_TRACED 256u
 typedef struct {
     uint64_t identity;  /* 0: not yet known (set so in the child of a fork) */
     uint64_t pidns;     /* inode of /proc/self/ns/pid */
@@ -126,6 +127,10 @@ typedef struct {
     uint32_t fp_action; /* HDY_FP_*; HDY_FP_NONE: no failpoint is armed */
     uint32_t fp_left;   /* hits of the armed failpoint still to be let through */
     char fp_name[64];
+    void *trace;        /* the trace that is recorded to (trace.h); NULL: none */
+    void *chunk;        /* this process's chunk of it; NULL: none yet (set so in the child of a fork) */
+    uint32_t telling;   /* how many threads tell a death to the trace */
+    uint64_t traced[HDY_TRACED]; /* some of what the trace was told the name of */
 } hdy_runtime;
 
 /* Each extension holds a pointer to the one runtime; set when the extension is imported. */

@@ -6,6 +6,7 @@
 #define HDY_BOARD_H
 
 #include "layout_board.h"
+#include "trace.h"
 #include <limits.h>
 
 #ifndef SYS_pidfd_send_signal
@@ -159,6 +160,8 @@ static inline void hdy_board_end_children(hdy_board *b, uint64_t dead)
 /* The reaper's record of a death: the status, then the count, then everybody who sleeps on it. */
 static inline void hdy_board_record_death(hdy_board *b, int slot, uint64_t identity, int32_t status)
 {
+    if (hdy_tracing())
+        hdy_trace_tell_death(identity, status);
     if (!b)
         return;
     HDY_FAILPOINT("board.death.before_store");

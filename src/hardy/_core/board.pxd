@@ -15,6 +15,7 @@ cdef extern from "wait.h":
     ctypedef struct hdy_waiting:
         hdy_wait_row *row
         unsigned long long turn
+        unsigned int traced
     const unsigned int HDY_WAITS
     const unsigned int HDY_WAIT_STACK
     enum:

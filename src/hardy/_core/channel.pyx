@@ -10,6 +10,7 @@ from hardy._core.batch cimport BATCH_BYTES, BATCH_MESSAGES, Basket, Batch
 from hardy._core.codec cimport decode, decode_owned, encode, encoding, wants_bytearray
 from hardy._core.ring cimport *
 from hardy._core.ring cimport check_rc, count_deaths
+from hardy._core.tracer cimport HDY_EVENT_GET, HDY_EVENT_PUT, tracing
 from hardy._core.view cimport View
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
 from hardy._core.runtime import _declare
@@ -72,6 +73,8 @@ cdef class Channel(Ring):
                 rc = hdy_ring_put(&self.q, m, count, done)
             hdy_leave_tail(&self.q)
             if rc == 0:
+                if tracing():
+                    self._trace(HDY_EVENT_PUT, done[0])
                 return 0
             if rc == -EBUSY:
                 if self._await_heap(block, deadline):
@@ -196,6 +199,8 @@ cdef class Channel(Ring):
             _address(&m, &e)
             if hdy_put_now(&self.q, &m) == 0:
                 hdy_puts_here += 1
+                if tracing():
+                    self._trace(HDY_EVENT_PUT, 1)
                 return
         wait = block
         if timeout is not None and wait:
@@ -302,6 +307,8 @@ cdef class Channel(Ring):
                     rc = hdy_ring_get(&self.q, got, count, room, done)
                 hdy_leave(&self.q, head)
                 if rc == 0:
+                    if tracing():
+                        self._trace(HDY_EVENT_GET, done[0])
                     return 0
                 if rc == -EMSGSIZE:
                     return 1
@@ -351,6 +358,8 @@ cdef class Channel(Ring):
             got.small = small
             got.room = 0
             if hdy_get_now(&self.q, &got) == 0:
+                if tracing():
+                    self._trace(HDY_EVENT_GET, 1)
                 return self._decoded(got.kind, got.pid, small, got.size, None)
         wait = block
         if timeout is not None and wait:

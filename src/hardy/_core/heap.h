@@ -28,6 +28,7 @@ typedef struct {
     uint32_t user;     /* index + 1 of this process's entry; 0: none yet */
     uint32_t user_flags;
     int luck[2];       /* see spin.h, by HDY_ITEMS, HDY_SPACE; */
+    uint64_t ticket;   /* of the last message that was put or taken here, for a trace */
     uint64_t puts;     /* and hdy_puts_here when a reader last waited */
     uint64_t looked[2]; /* `commits` of the tail (HDY_ITEMS), of the head (HDY_SPACE) at the last look from the other */
 } hdy_queue;

@@ -13,7 +13,7 @@
 /* Raised with every change of any layout: two versions of hardy in one tree refuse each other. */
 #define HDY_LAYOUT_VERSION 3u
 
-enum { HDY_KIND_RING = 1, HDY_KIND_SLAB = 2, HDY_KIND_BOARD = 3 };
+enum { HDY_KIND_RING = 1, HDY_KIND_SLAB = 2, HDY_KIND_BOARD = 3, HDY_KIND_TRACE = 4 };
 
 /* All written once by the creator, before anyone else can see the segment. */
 typedef struct {

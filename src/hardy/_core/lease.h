@@ -214,6 +214,7 @@ static inline int hdy_lease_take(hdy_queue *q, hdy_lease *l, char *small, uint32
         }
         memcpy(p, rec + 1, rec->size);
     }
+    q->ticket = n.seq + 1;
     HDY_FAILPOINT("lease.take.before_state");
     hdy_store(&slot->state, HDY_SLOT_LEASED);
     hdy_pass(&n, rec, slot->size);

@@ -243,6 +243,7 @@ def wait_readable(fd: int, timeout_s: float | None, identity: int = 0) -> bool:
     cdef unsigned long long whose = identity
     cdef hdy_waiting w
     w.row = NULL
+    w.traced = 0
     try:
         if whose and hdy_poll_slice(c_fd, 0) == 0:
             hdy_wait_begin(&w, board.for_waits(), HDY_WAITS_END | (0 if deadline == HDY_FOREVER else HDY_WAITS_TIMED),

@@ -14,6 +14,7 @@ cdef extern from "layout.h":
         HDY_KIND_RING
         HDY_KIND_SLAB
         HDY_KIND_BOARD
+        HDY_KIND_TRACE
 
 cdef class Segment:
     # One mapping of one memfd. At most one per process and segment (a robust mutex that is known

@@ -38,7 +38,8 @@ cdef extern from "layout.h":
 
 hdy_rt = runtime.shared()
 
-_KIND_NAMES = {HDY_KIND_RING: "queue", HDY_KIND_SLAB: "slab of locks", HDY_KIND_BOARD: "board of processes"}
+_KIND_NAMES = {HDY_KIND_RING: "queue", HDY_KIND_SLAB: "slab of locks", HDY_KIND_BOARD: "board of processes",
+               HDY_KIND_TRACE: "trace"}
 
 # uid -> Segment, for the one mapping per process
 _mapped = _weakref.WeakValueDictionary()

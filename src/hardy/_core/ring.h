@@ -190,6 +190,7 @@ static inline int hdy_ring_put(hdy_queue *q, const hdy_message *m, int count, in
     *done = i;
     if (i == 0)
         return error;
+    q->ticket = n.seq;
     for (int k = 0; k < i; k++)
         if (m[k].unit) {
             HDY_FAILPOINT("ring.put.before_hand_over");
@@ -368,6 +369,7 @@ static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t r
         return error ? error : -EAGAIN;
     *done = i;
     got->more = n.seq != r->head.seen_seq;
+    q->ticket = n.seq;
     if (r->joinable)
         hdy_user_act(q, hdy_progress_begin(r), i);
     hdy_wake(q, &r->head, HDY_SPACE, r->maxbytes ? INT_MAX : (uint64_t)i);

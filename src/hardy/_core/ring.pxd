@@ -63,7 +63,7 @@ cdef extern from "repair.h":
         unsigned int forks, user, user_flags
         unsigned long long looked[2]
         int luck[2]
-        unsigned long long puts
+        unsigned long long puts, ticket
     ctypedef struct hdy_marks:
         unsigned char *bits
         unsigned int arenas
@@ -161,6 +161,7 @@ cdef class Ring:
         self, bint asks, bint *waiting, unsigned int who, unsigned int seen, unsigned int deaths, long long deadline,
         int turn
     ) except -1
+    cdef void _trace(self, unsigned int kind, int count) noexcept
     cdef int _tidy(self) except -1
     cdef int _waits(self, int change) except -1
     cdef hdy_view _look(self) except *

@@ -13,6 +13,7 @@ from hardy._core.board cimport (HDY_WAITS_DONE, HDY_WAITS_ITEMS, HDY_WAITS_SPACE
                                 hdy_wait_end, hdy_waiting)
 from hardy._core.label cimport write_label
 from hardy._core.memory cimport HDY_KIND_RING, Segment, create_segment
+from hardy._core.tracer cimport trace_at
 from hardy._core.runtime cimport (HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt,
                                   raise_errno)
 from hardy._core.runtime import _declare
@@ -193,6 +194,10 @@ cdef class Ring:
         # Without room for all of the queue this process sees no better next time; others may.
         self._cannot_mend = rc == -ENOMEM and marks.arenas == self.q.ring.arenas
         return 0
+
+    cdef void _trace(self, unsigned int kind, int count) noexcept:
+        # Messages have no number of their own: the end of the ring that they passed has, on both sides the same.
+        trace_at(kind, self.segment.number(), 0, &hdy_sign_of(self.q.ring).label, self.q.ticket, count)
 
     # ---- waiting ----
 

@@ -12,6 +12,8 @@ cdef extern from *:
     static void hdy_forget_identity(void)
     {
         hdy_the_runtime.identity = 0;
+        hdy_the_runtime.chunk = NULL;
+        hdy_the_runtime.telling = 0;
         hdy_the_runtime.pidns = hdy_pidns();
         hdy_the_runtime.forks++;
         hdy_the_runtime.forked++;

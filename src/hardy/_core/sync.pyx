@@ -9,6 +9,7 @@ from hardy._core cimport board, runtime
 from hardy._core.board cimport (HDY_WAITS_EVENT, HDY_WAITS_LOCK, HDY_WAITS_RLOCK, hdy_board, hdy_wait_begin,
                                 hdy_wait_end, hdy_waiting)
 from hardy._core.label cimport hdy_label, write_label
+from hardy._core.tracer cimport HDY_EVENT_HOLD, HDY_EVENT_LET_GO, trace_at, tracing
 from hardy._core.runtime import _declare
 from hardy._core.memory cimport Cell, allocate_cell
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_now_ns, hdy_rt, hdy_self
@@ -112,6 +113,9 @@ cdef class SyncCell:
         write_label(self.label(), type(self).__name__, name)
         return 0
 
+    cdef void trace(self, uint32_t event) noexcept:
+        trace_at(event, self.cell.segment.number(), self.cell.offset, self.label(), 0, 0)
+
     cdef int show(self, hdy_waiting *w, uint32_t what, int64_t deadline) except -1:
         cdef hdy_board *b = board.for_waits()
         if deadline != HDY_FOREVER:
@@ -174,16 +178,23 @@ cdef class LockCell(SyncCell):
         if self.forks != hdy_rt.forks:
             self.recheck()
         if hdy_lock_take(self.at, 0, 0):
+            if tracing():
+                self.trace(HDY_EVENT_HOLD)
             return True
         return self.contend(block, deadline, 0, 0)
 
     cdef bint contend(self, bint block, int64_t deadline, uint64_t contended, uint64_t how) except -1:
         cdef hdy_waiting w
+        cdef bint held
         w.row = NULL
+        w.traced = 0
         try:
-            return self.wait_for_it(block, deadline, contended, how, &w)
+            held = self.wait_for_it(block, deadline, contended, how, &w)
         finally:
             hdy_wait_end(&w)
+        if tracing() and held:
+            self.trace(HDY_EVENT_HOLD)
+        return held
 
     cdef bint wait_for_it(
         self, bint block, int64_t deadline, uint64_t contended, uint64_t how, hdy_waiting *w
@@ -241,6 +252,9 @@ cdef class LockCell(SyncCell):
         """
         if self.forks != hdy_rt.forks:
             self.recheck()
+        # Before it: what the next holder does, it does later.
+        if tracing():
+            self.trace(HDY_EVENT_LET_GO)
         if hdy_lock_release(self.at) != 0:
             raise ValueError(_RELEASED_TOO_OFTEN)
 
@@ -248,6 +262,8 @@ cdef class LockCell(SyncCell):
         if self.forks != hdy_rt.forks:
             self.recheck()
         if hdy_lock_take(self.at, 0, HDY_TAKEN_WITH):
+            if tracing():
+                self.trace(HDY_EVENT_HOLD)
             return True
         return self.contend(True, HDY_FOREVER, 0, HDY_TAKEN_WITH)
 
@@ -316,6 +332,8 @@ cdef class LockCell(SyncCell):
         # With the flag up: others may have been sent to sleep on this lock by the same notify.
         if not hdy_lock_take(self.at, HDY_CONTENDED, depth & HDY_TAKEN_WITH):
             LockCell.contend(self, True, HDY_FOREVER, HDY_CONTENDED, depth & HDY_TAKEN_WITH)
+        elif tracing():
+            self.trace(HDY_EVENT_HOLD)
         return 0
 
 
@@ -353,6 +371,8 @@ cdef class RLockCell(LockCell):
 
     cdef bint enter(self, bint block, int64_t deadline, uint64_t how) except -1:
         if hdy_lock_take(self.at, 0, how):
+            if tracing():
+                self.trace(HDY_EVENT_HOLD)
             return hdy_rlock_enter(self.at, 1)
         if hdy_lock_is_mine(self.at):
             return hdy_rlock_enter(self.at, self.at.depth + 1)
@@ -377,6 +397,8 @@ cdef class RLockCell(LockCell):
         """
         if self.forks != hdy_rt.forks:
             self.recheck()
+        if tracing() and self.at.depth == 1:
+            self.trace(HDY_EVENT_LET_GO)
         if hdy_rlock_release(self.at) == -EPERM:
             raise AssertionError(_NOT_OWNED)
 
@@ -400,6 +422,8 @@ cdef class RLockCell(LockCell):
     cdef int take_back(self, uint32_t depth) except -1:
         if not hdy_lock_take(self.at, HDY_CONTENDED, depth & HDY_TAKEN_WITH):
             self.contend(True, HDY_FOREVER, HDY_CONTENDED, depth & HDY_TAKEN_WITH)
+        elif tracing():
+            self.trace(HDY_EVENT_HOLD)
         hdy_rlock_enter(self.at, depth >> _DEPTH_SHIFT)
         return 0
 

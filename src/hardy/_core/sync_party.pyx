@@ -150,6 +150,7 @@ cdef class SemaphoreCell(PartyCell):
     cdef bint _take(self, hdy_op op, bint block, int64_t deadline) except -1:
         cdef hdy_waiting w
         w.row = NULL
+        w.traced = 0
         try:
             return self._take_or_wait(op, block, deadline, &w)
         finally:
@@ -371,6 +372,7 @@ cdef class RWLockCell(PartyCell):
     cdef bint _wait(self, hdy_op op, hdy_call *call, bint block, int64_t deadline) except -1:
         cdef hdy_waiting w
         w.row = NULL
+        w.traced = 0
         try:
             return self._run_or_wait(op, call, block, deadline, &w)
         finally:

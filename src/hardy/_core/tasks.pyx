@@ -6,6 +6,7 @@ from libc.errno cimport EAGAIN, EBUSY, ESTALE
 from queue import Empty
 
 from hardy._core cimport runtime
+from hardy._core.tracer cimport HDY_EVENT_GET, tracing
 from hardy._core.runtime cimport deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
 from hardy._core.codec cimport wants_bytearray
 from hardy._core.channel cimport Channel
@@ -77,6 +78,8 @@ cdef class LeaseRing(Channel):
                         rc = hdy_lease_take(&self.q, &h.lease, small, deaths)
                 hdy_leave(&self.q, head)
                 if rc == 0:
+                    if tracing() and from_state == HDY_SLOT_READY:
+                        self._trace(HDY_EVENT_GET, 1)
                     h.open = True
                     return 0
                 if rc == -EBUSY:

@@ -23,6 +23,7 @@
 typedef struct {
     hdy_wait_row *row; /* NULL: nobody can see it */
     uint64_t turn;
+    uint32_t traced;   /* whether a trace has the begin of this sleep */
 } hdy_waiting;
 
 /* Names a living thread among those of its process. */
@@ -85,6 +86,15 @@ static inline hdy_wait_row *hdy_wait_claim(hdy_board *b, uint64_t me)
     return NULL;
 }
 
+/* An event at a shared object, and once what the object is called. */
+static __attribute__((unused)) void hdy_trace_at(uint32_t kind, uint64_t segment, uint64_t place, const hdy_label *label,
+                                                 uint64_t seq, uint32_t count)
+{
+    if (label)
+        hdy_trace_text(segment + place, HDY_TEXT_OBJECT, label->text, label->bytes < HDY_LABEL_TEXT ? label->bytes : HDY_LABEL_TEXT);
+    hdy_trace_event(kind, segment + place, seq, count);
+}
+
 /* How long after the end of one sleep the next is still of the same wait. */
 #define HDY_WAIT_GAP_NS (20 * HDY_NS_PER_MS)
 
@@ -95,6 +105,9 @@ static inline void hdy_wait_begin(hdy_waiting *w, hdy_board *b, uint32_t what, u
 {
     uint64_t me = hdy_self();
     w->row = NULL;
+    w->traced = (uint32_t)hdy_tracing();
+    if (w->traced)
+        hdy_trace_at(HDY_EVENT_WAIT, segment, place, label, 0, what);
     if (!b || !me || b->head.pidns != hdy_rt->pidns)
         return;
     hdy_wait_row *r = hdy_wait_claim(b, me);
@@ -130,6 +143,9 @@ static inline void hdy_wait_begin(hdy_waiting *w, hdy_board *b, uint32_t what, u
 
 static inline void hdy_wait_end(hdy_waiting *w)
 {
+    if (HDY_UNLIKELY(w->traced))
+        hdy_trace_event(HDY_EVENT_GOES_ON, 0, 0, 0);
+    w->traced = 0;
     if (!w->row)
         return;
     hdy_wait_until = hdy_now_ns();

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 from multiprocessing import reduction
 from typing import Any
 
-from hardy._core import runtime
+from hardy._core import runtime, tracer
 from hardy._core.desk import DESK_BYTES, Desk, Doomed, Walk
 from hardy._exec import failure, inside
 from hardy._exec.wire import RESULT, TASK, Kind, MessageRing, open_message, pack
@@ -159,13 +159,22 @@ def _call(task: int, message: Any) -> Any:
             function, args, kwargs = open_message(message)
         except BaseException as error:
             return _failed(task, 0, failure.not_rebuilt(error))
-        value = function(*args, **kwargs)
+        value = _call_traced(task, function, args, kwargs) if tracer.active() else function(*args, **kwargs)
     except BaseException as error:
         return _failed(task, 0, failure.raised(error, failure.call_text(function, args, kwargs)))
     try:
         return pack(value, RESULT.pack(task, 0, 1, Kind.VALUE))
     except BaseException as error:
         return _unsendable(task, 0, value, error, failure.call_text(function, args, kwargs))
+
+
+def _call_traced(task: int, function: Any, args: Any, kwargs: Any) -> Any:
+    name = getattr(function, "__qualname__", type(function).__name__)
+    tracer.mark(tracer.TASK, name, task)
+    try:
+        return function(*args, **kwargs)
+    finally:
+        tracer.mark(tracer.TASK_END, name, task)
 
 
 def _unsendable(task: int, item: int, value: Any, error: BaseException, call: str) -> Any:
@@ -208,6 +217,14 @@ class _Run:
         self._message = None
         self._function = function
         self._items = items
+        name = getattr(function, "__qualname__", type(function).__name__)
+        tracer.mark(tracer.TASK, name, self._task)
+        try:
+            self._run_all(function, items, count)
+        finally:
+            tracer.mark(tracer.TASK_END, name, self._task)
+
+    def _run_all(self, function: Any, items: Any, count: int) -> None:
         walk = Walk(self._desk, items, bool(self._kind & Kind.TIMED))
         results = itertools.starmap(function, walk) if self._starred else map(function, walk)
         size, sent = 1, time.monotonic()

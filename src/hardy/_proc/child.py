@@ -12,10 +12,11 @@ import os
 import pickle
 import traceback
 from collections.abc import Callable
+from multiprocessing.process import current_process
 from types import TracebackType
 from typing import Any
 
-from hardy._core import board, lifeline, runtime
+from hardy._core import board, lifeline, runtime, tracer
 from hardy._proc.outcome import Kind, OutcomeFile
 from hardy._stdlib import by_value
 from hardy._stdlib.culprit import find_culprit, type_name
@@ -78,7 +79,7 @@ def record(run: Callable[[], Any], file: OutcomeFile) -> None:
     """Run the process's work and commit how it ended; what it raised goes on."""
     runtime.hit("proc.child.before_run")
     try:
-        value = run()
+        value = _run_traced(run) if tracer.active() else run()
     except SystemExit as error:
         file.commit(*_exited(error))
         raise
@@ -91,6 +92,15 @@ def record(run: Callable[[], Any], file: OutcomeFile) -> None:
         raise
     runtime.hit("proc.child.after_run")
     file.commit(*_returned(value))
+
+
+def _run_traced(run: Callable[[], Any]) -> Any:
+    this = current_process()
+    tracer.started(this.name, runtime.identity_of(os.getppid()))
+    try:
+        return run()
+    finally:
+        tracer.ended()
 
 
 def _returned(value: Any) -> tuple[Kind, bytes]:

@@ -19,7 +19,7 @@ from multiprocessing import reduction
 from types import FunctionType
 from typing import Any
 
-from hardy._core import board, lifeline, runtime
+from hardy._core import board, lifeline, runtime, tracer
 from hardy._proc import child, verdict
 from hardy._proc.boot import Booting, check_may_start, rebuild
 from hardy._proc.outcome import above_std_streams
@@ -37,7 +37,7 @@ from hardy._stdlib.launch import (
     wait_for_forkserver_end,
 )
 from hardy._stdlib.main_module import take_main
-from hardy._sync.handles import pack_segment
+from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
 from hardy.errors import CannotPickle
 
 __all__ = ["Call", "ForkserverPopen", "SpawnPopen"]
@@ -63,6 +63,15 @@ class Call:
 
     def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
         return self._call
+
+
+def _tracing() -> dict[str, Call]:
+    segment = tracer.segment()
+    return {} if segment is None else {"hardy_trace": Call(_record, pack_segment(segment))}
+
+
+def _record(packed: PackedSegment) -> None:
+    tracer.adopt(unpack_segment(packed))
 
 
 def _adopt_path() -> Call:
@@ -126,7 +135,8 @@ class _FreshPopen(Popen):
         with spawning(self):
             self._booting.hand_over()
             # In this order: the child must find hardy before it can arm itself.
-            armed = {"hardy_path": _adopt_path(), "hardy_arming": self._arming(process_obj, by_thread), **self._first}
+            armed = {"hardy_path": _adopt_path(), "hardy_arming": self._arming(process_obj, by_thread)}
+            armed.update(_tracing(), **self._first)
             reduction.dump({**armed, **preparation}, payload)
             reduction.dump((name, path, self._booting.passed, interruptible), payload)
             payload.write(self._pickle(process_obj))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from multiprocessing.context import get_spawning_popen
 from typing import TYPE_CHECKING, Any
 
-from hardy._core import lifeline, runtime
+from hardy._core import lifeline, runtime, tracer
 from hardy._proc import child, verdict
 from hardy._proc.interrupted import watch_exit
 from hardy._proc.misuse import check_arguments, check_ours, refuse_pickle, refuse_restart, who
@@ -118,6 +118,8 @@ class BaseProcess(StdlibProcess):
     def _after_start(self, queues: list[Ring]) -> None:
         assert self._popen is not None
         self._sentinel = self._popen.sentinel
+        if tracer.active() and self._popen.child is not None:
+            tracer.child(self._popen.child.identity, self._name)
         identity = runtime.identity_of(self._popen.pid) if queues else 0
         for queue in queues:
             queue._entrust(identity)

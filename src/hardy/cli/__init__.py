@@ -31,6 +31,7 @@ COMMANDS = {
     "serve": Command("hardy.cli.serve", "serve a function of your own in several processes; reload without a gap"),
     "top": Command("hardy.cli.top", "a full-screen view of processes, queues, locks and pools"),
     "tickets": Command("hardy.apps.tickets.command", "sell tickets that many want, and never one too many"),
+    "trace": Command("hardy.cli.trace", "run a program, and draw what its processes did, when"),
     "transfer": Command("hardy.apps.transfer.command", "upload and download files, whatever is killed meanwhile"),
 }
 
