@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+from helpers.browser import browser
 from helpers.procfs import descendants
 from helpers.servers import Server, serving
 from helpers.waiting import wait_until
@@ -156,6 +157,25 @@ def test_serve_says_why_it_cannot(tmp_path: Path, options: list[str], said: str)
     assert done.returncode in (1, 2)
     assert "Traceback" not in done.stderr
     assert any(part in done.stderr for part in said.split("|")), done.stderr
+
+
+@pytest.mark.timeout(120)
+def test_page_shows_what_others_buy_and_buys_once_at_a_double_click(server: Server, client: httpx.Client) -> None:
+    """What is left falls by itself when somebody else buys; two clicks before the answer are one order."""
+    with browser() as page:
+        page.get(server.url)
+        left = lambda: page.execute_script("return document.querySelector('.left')?.textContent")  # noqa: E731
+        assert wait_until(lambda: left() == "10", 20)
+
+        assert order(client, "other").status_code == 201
+        assert wait_until(lambda: left() == "9", 20)
+        page.execute_script("const b = document.querySelector('.event button'); b.click(); b.click();")
+        said = page.find_element("class name", "said")
+        assert wait_until(lambda: said.text.startswith("You have one"), 20)
+
+        assert wait_until(lambda: left() == "8", 20)
+        assert client.get("/events/play").json()["sold"] == 2
+        assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
 def test_buy_says_how_to_ask_again_when_nobody_answers(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from hardy.connection import wait
 from hardy.context import Process
 from hardy.errors import ProcessDied
 from hardy.queues import Queue
+from hardy.synchronize import Event
 
 __all__ = ["EVENT", "Rush", "run_rush", "safe_user", "unsafe_user"]
 
@@ -40,7 +41,10 @@ def unsafe_user(where: str, user: str, think_s: float, on_step: Callable[[str], 
         return None
     stock["count"] -= 1
     on_step("write")
-    path.write_text(json.dumps(stock))
+    # Whole, so that what is seen is the race alone: who reads a file that is being written finds it empty.
+    written = path.with_suffix(f".{user}")
+    written.write_text(json.dumps(stock))
+    written.replace(path)
     on_step("done")
     return f"{user} paid"
 
@@ -65,10 +69,10 @@ class Rush:
     """What came of it.
 
     Attributes:
-        steps: by user: the steps and when they were reached, in seconds from the start of the rush.
+        steps: by user: the steps and when they were reached, in seconds from when the first were let in.
         receipts: by user, of those who were told that they have a ticket.
         killed: the users that were killed.
-        seconds: how long it took.
+        seconds: how long it took, from when the first of them were let in.
     """
 
     steps: dict[str, list[tuple[str, float]]] = field(default_factory=dict)
@@ -90,7 +94,8 @@ class _Log:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _be(user: User, where: str, think_s: float, log: _Log) -> str | None:
+def _be(user: User, where: str, think_s: float, log: _Log, doors: Event) -> str | None:
+    doors.wait()
     receipt = user(where, log.name, think_s, log)
     # Those that were to die at a step to which they did not come, for all was sold.
     if log.dies_at is not None:
@@ -108,7 +113,7 @@ def run_rush(
     at_once: int = 50,
     chance: random.Random | None = None,
 ) -> Rush:
-    """Let the users loose, and wait until the last has ended.
+    """Let the users loose, as many as may be there at once together, and wait until the last has ended.
 
     Args:
         user: what each does.
@@ -128,16 +133,25 @@ def run_rush(
     dies_at = {name: chance.choice(STEPS) for name in chance.sample(waiting, min(kills, users))}
     rush = Rush({name: [] for name in waiting})
     running: dict[int, Process] = {}
+    doors = Event()
     start_ns = time.monotonic_ns()
-    while waiting or running:
-        while waiting and len(running) < at_once:
-            name = waiting.pop(0)
-            arguments = (user, where, think_s, _Log(name, queue, dies_at.get(name)))
-            process = Process(target=_be, args=arguments, name=name)
-            process.start()
-            running[process.sentinel] = process
-        for sentinel in wait(list(running)):
-            _account(rush, running.pop(cast(int, sentinel)))
+    try:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                name = waiting.pop(0)
+                arguments = (user, where, think_s, _Log(name, queue, dies_at.get(name)), doors)
+                process = Process(target=_be, args=arguments, name=name)
+                process.start()
+                running[process.sentinel] = process
+            if not doors.is_set():
+                start_ns = time.monotonic_ns()
+                doors.set()
+            for sentinel in wait(list(running)):
+                _account(rush, running.pop(cast(int, sentinel)))
+    finally:
+        for process in running.values():
+            process.kill()
+            process.join()
     rush.seconds = (time.monotonic_ns() - start_ns) / 1e9
     while not queue.empty():
         name, step, at_ns = queue.get()
