@@ -150,7 +150,7 @@ def test_queue_that_nobody_reads_is_found() -> None:
 
     with started(lambda: queue.put(2)) as processes:
         wait_for_waits(processes)
-        _, (finding,) = examined("unread")
+        (finding,) = (each for each in examined("unread")[1] if "'out'" in each.text)
 
     assert finding.text == ("Queue 'out' holds 1 object(s), none was ever taken, and 1 wait for somebody to take them")
 
@@ -185,7 +185,7 @@ def test_semaphore_at_zero_is_found_with_who_has_the_permits() -> None:
         ready.wait()
         with started(semaphore.acquire) as waiters:
             wait_for_waits(waiters)
-            _, (finding,) = examined("semaphore")
+            (finding,) = (each for each in examined("semaphore")[1] if "'seats'" in each.text)
 
     assert finding.text == (
         f"BoundedSemaphore 'seats' has no permit left, 1 wait: 'w1' (pid {holder.pid}) has 1; "
@@ -290,7 +290,8 @@ def test_busy_holder_is_found_when_others_wait_long(monkeypatch: pytest.MonkeyPa
         ready.wait()
         with started(lock.acquire) as waiters:
             wait_for_waits(waiters)
-            report, (finding,) = examined("held")
+            report, found = examined("held")
+            (finding,) = (each for each in found if "'stock'" in each.text)
 
     assert finding.text.startswith(f"Lock 'stock' is held by 'w1' (pid {holder.pid}), which waits for something that")
     assert "  a stack\n" in report.stacks.values()

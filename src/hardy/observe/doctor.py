@@ -179,7 +179,12 @@ class _Doctor:
         for shared in self.shared:
             holder = shared.facts.get("holder")
             longest = max((self.now.taken_ns - each.since_ns for each in shared.waits), default=0) / 1e9
-            if not holder or longest < _LONG_S or (holder, shared.facts["holder_thread"]) in waiting:
+            if (
+                not holder
+                or not shared.waits
+                or longest < _LONG_S
+                or (holder, shared.facts["holder_thread"]) in waiting
+            ):
                 continue
             process = next((each for each in self.program.processes if each.identity == holder), None)
             if process is None or process.state == "stopped":
