@@ -8,6 +8,7 @@ from functools import partial
 from itertools import islice, repeat
 from typing import Any
 
+from bench import plain
 from bench.cells import Aim, Cell, Measure
 from bench.messages import MESSAGES, Message, digest
 from bench.peers import PEERS, Channel
@@ -21,6 +22,8 @@ __all__ = ["FAMILY", "cells"]
 FAMILY = "One way, messages per second"
 # Large messages are sent one at a time: many of them in one call are nobody's use.
 _MANY_UP_TO_BYTES = 1024
+# What plain C knows how to send.
+_PLAIN = ("int", "100 bytes", "1 MiB")
 _AIMS: dict[str, dict[str, Aim]] = {
     "int": {"hardy": Aim(50, prototype=35), "hardy, many": Aim(120, prototype=94)},
     "100 bytes": {"hardy": Aim(70, prototype=62)},
@@ -104,6 +107,11 @@ def _contenders(message: Message, ours: type[Channel]) -> Iterator[tuple[str, Me
         yield kind.name, partial(_measure, kind, message, False)
         if kind.has_many and message.object_bytes <= _MANY_UP_TO_BYTES:
             yield f"{kind.name}, many", partial(_measure, kind, message, True)
+    if message.name in _PLAIN and plain.find_compiler():
+        size = str(message.object_bytes)
+        yield plain.NAME, partial(plain.measure, ("one-way", size, "1"))
+        if message.object_bytes <= _MANY_UP_TO_BYTES:
+            yield f"{plain.NAME}, many", partial(plain.measure, ("one-way", size, str(MANY)))
 
 
 def cells() -> Iterator[Cell]:

@@ -45,6 +45,9 @@ _HOW = """\
   bounded but by their pipe of 64 KiB.
 - `Pipe` has no locks: it serves one producer and one consumer, where the others serve any number.
 - pyzmq sends with `send_pyobj` over an abstract `ipc://` socket (PUSH to PULL).
+- "plain C" is bench/plain_c.c: the same messages through the same ring by the core's own C functions, without
+  Python, codec and GIL. It is no peer, but a bound: what is between it and hardy is the interpreter's and the codec's.
+- In the cell "copy=False" hardy's reader calls `get(copy=False)`, and lets each array go with the next.
 - Several producers and consumers share one queue; what arrives is counted. `Pipe` serves one of each only, and a
   PULL socket of pyzmq is one consumer's own: neither is in that table.
 - A round trip is an int through one queue and back through another: one right after the other ("busy"; a peer that

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from functools import partial
 from itertools import repeat
 
-from bench.cells import Aim, Cell
+from bench import plain
+from bench.cells import Aim, Cell, Measure
 from bench.peers import PEERS, Channel
 from bench.peers.stdlib_queue import StdlibQueue
 from bench.processes import BenchError, Gate, run_roles
@@ -73,5 +74,7 @@ def cells() -> Iterator[Cell]:
         ("int, both sides busy", 0.0, {"hardy": Aim(100)}),
         ("int, both sides parked", _PAUSE_S, {"hardy": Aim(7, prototype=6.6)}),
     ):
-        contenders = {kind.name: partial(_measure, kind, pause_s) for kind in PEERS}
+        contenders: dict[str, Measure] = {kind.name: partial(_measure, kind, pause_s) for kind in PEERS}
+        if plain.find_compiler():
+            contenders[plain.NAME] = partial(plain.measure, ("round-trip", str(round(pause_s * 1e9))))
         yield Cell(FAMILY, name, contenders, StdlibQueue.name, aims, most=_MOST_PARKED if pause_s else None)

@@ -11,6 +11,8 @@ import sys
 import warnings
 from pathlib import Path
 
+# In this folder `aimed` is this file.
+sys.path.remove(str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from aimed import meet_scenes, queue_scenes, stepper, sync_scenes
