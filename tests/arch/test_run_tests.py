@@ -62,7 +62,7 @@ def test_runner_dumps_stacks_when_native_code_hangs(run_tests) -> None:
             libc.pthread_mutex_lock(mutex)
         """
 
-    done = run_tests({"crash/test_hangs.py": source}, "--limit-s", "3")
+    done = run_tests({"crash/test_hangs.py": source}, "--limit-s", "10")
 
     assert done.returncode == 1
     assert "in test_locks_twice" in done.stdout
