@@ -32,7 +32,7 @@ class Cell:
         family: the table that it belongs to.
         name: what is measured.
         contenders: by name.
-        baseline: the contender to which the ratios are taken: the standard library's.
+        baseline: the contender to which the ratios are taken: the standard library's, where there is one.
         aims: by contender, for those that have one.
         most: the most operations of one measurement; None: as many as the runner likes.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from bench import crowd, locks, one_way, pools, round_trip, serve, tickets
+from bench import crowd, locks, one_way, pools, round_trip, serve, tickets, transfer
 from bench.cells import Cell
 from bench.tables import Rates, aims_table, as_rate, as_time, behind_table, family_table, peers_table, table
 
@@ -22,9 +22,9 @@ brackets; where the range spans 1, the rounds do not agree on who is faster, and
 """
 
 _AIMS = """\
-Ratios to the baseline of each table, the standard library's. The last column is what the prototype of hardy's core
-reached, on another machine; a ratio moves with the machine and its load. "Reached" compares medians. What bounds
-those that are not reached: [design/0001-queues.md](design/0001-queues.md)."""
+Ratios to the baseline of each table: the standard library's, where there is one. The last column is what the prototype
+of hardy's core reached, on another machine; a ratio moves with the machine and its load. "Reached" compares medians.
+What bounds those that are not reached: [design/0001-queues.md](design/0001-queues.md)."""
 
 _AHEAD = "Hardy is ahead of every peer in every cell, in every round."
 
@@ -64,10 +64,18 @@ _HOW = """\
 - Servers are asked by wrk, over 32 connections that stay open, from one thread on the same machine, which takes a part
   of it. All but gunicorn (gthread, 16 threads, a trivial app) run the same few lines of HTTP. `hardy` has a worker for
   each processor; asyncio is one process.
+- Files: nginx and `hardy transfer serve` have the same folder and two workers each (one on one core); wrk asks from one
+  thread, and its bytes are counted. Uploads go to one process, `@tus/server` with its FileStore or one worker of
+  `hardy transfer serve`, by one and the same client: tus, a file of 128 MiB in pieces of 8 MiB, one connection a file;
+  what came is compared. `@tus/server` never waits for the disk: `hardy` is started with `--no-fsync` beside it, and
+  "hardy, fsync", its default, does before the file gets its name.
 - Tickets: a buyer is a process that orders one after the other; the store is on the disk of the machine.
 - The import is timed inside a fresh interpreter, by its own clock. `hardy` imports parts of `multiprocessing`,
   which are in its figure.
 """
+
+# The families whose table is followed by one of hardy over each peer.
+_WITH_PEERS = (one_way.FAMILY, crowd.FAMILY, round_trip.FAMILY, pools.FAMILY, serve.FAMILY, transfer.FAMILY)
 
 
 def _sections(results: Sequence[tuple[Cell, Rates]]) -> Iterator[str]:
@@ -80,12 +88,12 @@ def _sections(results: Sequence[tuple[Cell, Rates]]) -> Iterator[str]:
     yield "## Where hardy is not ahead"
     yield behind_table(results) or _AHEAD
     shows: dict[str, Callable[[float], str]] = dict.fromkeys(
-        (one_way.FAMILY, crowd.FAMILY, tickets.FAMILY, serve.FAMILY), as_rate
+        (one_way.FAMILY, crowd.FAMILY, tickets.FAMILY, serve.FAMILY, transfer.FAMILY), as_rate
     )
     for family, pairs in families.items():
         yield f"## {family}"
         yield family_table(pairs, shows.get(family, as_time))
-        if family in (one_way.FAMILY, crowd.FAMILY, round_trip.FAMILY, pools.FAMILY, serve.FAMILY):
+        if family in _WITH_PEERS:
             yield "Hardy over each of them, paired:"
             yield peers_table(pairs)
         if family == locks.FAMILY:

@@ -18,8 +18,13 @@ PAGES = [
     "docs/en/errors.md",
     "docs/en/pools.md",
     "docs/en/migrate.md",
-    "docs/en/design/0000-architecture.md",
-    "docs/en/design/0007-pools.md",
+    "docs/en/transfer.md",
+    "docs/en/tickets.md",
+    "docs/en/serve.md",
+    "docs/en/chat.md",
+    "docs/en/observe.md",
+    "docs/en/trace.md",
+    *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs/en/design").glob("*.md")),
 ]
 WITH_CODE = ["README.md", "docs/en/pools.md"]
 BLOCKS = {
