@@ -14,7 +14,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from email.utils import formatdate
 from functools import partial
 
@@ -23,7 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from hardy.apps.transfer.digests import ALGORITHMS, Checksum, parse_checksum, parse_sha256, read_repr_digest
-from hardy.apps.transfer.errors import BadRequest, DiskFull, TooLarge, TransferError
+from hardy.apps.transfer.errors import BadRequest, TooLarge, TransferError
+from hardy.apps.transfer.quota import Quota
 from hardy.apps.transfer.upload import LATER, Info, Upload
 from hardy.apps.transfer.uploads import Uploads
 
@@ -61,7 +62,12 @@ class Stalled(TransferError):
 
 
 async def receive(
-    request: Request, upload: Upload, room: int | None, checksum: Checksum | None = None, silence_s: float = _SILENCE_S
+    request: Request,
+    upload: Upload,
+    room: int | None,
+    quota: Quota,
+    checksum: Checksum | None = None,
+    silence_s: float = _SILENCE_S,
 ) -> bool:
     """Write the body of a request to the end of an upload; what came before an interruption is kept.
 
@@ -69,6 +75,7 @@ async def receive(
         request: whose body it is.
         upload: to which it is written.
         room: how many bytes it may have; None: as many as come.
+        quota: of which bytes beyond a length that was told are taken.
         checksum: is given all of it.
         silence_s: how long the sender may be silent.
 
@@ -77,7 +84,7 @@ async def receive(
 
     Raises:
         TooLarge: more came than there was room for. What there was room for is kept.
-        DiskFull: there is no room on the disk.
+        DiskFull: there is no room on the disk, or in the quota.
         Stalled: the sender was silent for too long.
     """
     held: list[bytes] = []
@@ -85,6 +92,7 @@ async def receive(
     writing: asyncio.Future[None] | None = None
 
     def write(blocks: list[bytes]) -> None:
+        quota.reserve(upload, upload.offset + sum(map(len, blocks)))
         if checksum is not None:
             for block in blocks:
                 checksum.update(block)
@@ -95,7 +103,12 @@ async def receive(
         if writing is not None:
             task, writing = writing, None
             # Cancelled or not, the thread is at work on the descriptor, which must stay open until it has ended.
-            await asyncio.shield(task)
+            try:
+                await asyncio.shield(task)
+            except BaseException:
+                # What came later must not stand in the place of what was not written.
+                held.clear()
+                raise
 
     try:
         while True:
@@ -166,12 +179,15 @@ class Tus:
     Args:
         uploads: where they are kept.
         limits: what they may take.
+
+    Attributes:
+        quota: what is left for all of them.
     """
 
     def __init__(self, uploads: Uploads, limits: Limits) -> None:
         self._uploads = uploads
         self._limits = limits
-        self._one_at_a_time = asyncio.Lock()
+        self.quota = Quota(uploads, limits.total_bytes)
 
     def headers(self, more: dict[str, str] | None = None) -> dict[str, str]:
         """What every answer has."""
@@ -213,9 +229,7 @@ class Tus:
             joined: addresses of the parts that it is joined of.
         """
         self._check_size(wanted.length)
-        # So that two that are made at once cannot both have the last of the quota.
-        async with self._one_at_a_time:
-            return await run_in_threadpool(self._make, wanted, joined or [])
+        return await run_in_threadpool(self._make, wanted, joined or [])
 
     def room(self, length: int | None) -> int | None:
         """How many bytes a body may have."""
@@ -298,14 +312,16 @@ class Tus:
             raise TooLarge(f"a file may have {most} bytes here, and this is to have {length}")
 
     def _make(self, wanted: Info, joined: list[str]) -> Info:
-        self._check_quota(wanted.length or 0)
+        parts = [address.rstrip("/").rpartition("/")[2] for address in joined]
+        wanted = replace(wanted, reserved=sum(self._uploads.info(part).length or 0 for part in parts))
+        with self.quota.granting(wanted.promised_bytes(0)):
+            info = self._uploads.create(wanted)
         if not joined:
-            return self._uploads.create(wanted)
-        info = self._uploads.create(wanted)
+            return info
         try:
             with self._uploads.open(info.id) as upload:
-                for address in joined:
-                    upload.append_from(address.rstrip("/").rpartition("/")[2])
+                for part in parts:
+                    upload.append_from(part)
                 self._check_size(upload.offset)
                 upload.begin(upload.offset, upload.offset)
         except TransferError:
@@ -314,17 +330,12 @@ class Tus:
             raise
         return info
 
-    def _check_quota(self, length: int) -> None:
-        most = self._limits.total_bytes
-        if most is None:
+    def _begin(self, upload: Upload, offset: int, length: int | None) -> None:
+        if length is None or upload.info.length is not None:
+            upload.begin(offset, length)
             return
-        used = sum(entry.size for entry in self._uploads.folder.entries(recursive=True))
-        used += self._uploads.promised_bytes()
-        if used + length > most:
-            raise DiskFull(
-                f"the quota is {most} bytes, {used} are stored or promised, and {length} more do not fit. "
-                "Remove files, or wait until uploads that were given up expire"
-            )
+        with self.quota.granting(length - upload.promised_bytes):
+            upload.begin(offset, length)
 
     async def _head(self, request: Request, upload: Upload) -> Response:
         # Whole, but not a file yet: its sender or we were killed between the two.
@@ -341,7 +352,7 @@ class Tus:
         digest = read_repr_digest(request.headers.get("Repr-Digest", ""))
         length = parse_count(request, "Upload-Length")
         self._check_size(length)
-        await run_in_threadpool(upload.begin, offset, length)
+        await run_in_threadpool(self._begin, upload, offset, length)
         await self._take(request, upload, checksum, digest)
         return Response(status_code=204, headers=self._state(upload))
 
@@ -362,10 +373,13 @@ class Tus:
             await run_in_threadpool(upload.claim)
         whole = False
         try:
-            whole = await receive(request, upload, None if most is None else most - upload.offset, checksum)
+            room = None if most is None else most - upload.offset
+            whole = await receive(request, upload, room, self.quota, checksum)
         finally:
             if checksum is not None and not whole:
                 await run_in_threadpool(upload.unclaim)
+            if upload.info.reserved and upload.info.length is None:
+                await run_in_threadpool(upload.reserve, 0)
         if checksum is not None and whole:
             await run_in_threadpool(upload.compare, checksum.matches(), checksum.algorithm)
         await run_in_threadpool(self._finish, upload, digest)

@@ -41,6 +41,7 @@ class Info:
         sha256: of the whole, in hexadecimal; "": was not told; `LATER`: comes with the last piece.
         metadata: as the client sent it.
         concat: the header Upload-Concat, as the client sent it.
+        reserved: while the length is not known, how many bytes of the quota are its own.
     """
 
     id: str
@@ -50,6 +51,11 @@ class Info:
     sha256: str = ""
     metadata: str = ""
     concat: str = ""
+    reserved: int = 0
+
+    def promised_bytes(self, size: int) -> int:
+        """How many bytes it takes of the quota when it has `size`."""
+        return max(size, self.reserved if self.length is None else self.length)
 
 
 class Upload:
@@ -83,6 +89,15 @@ class Upload:
         """When it is given up, seconds since the epoch."""
         changed = time.time() if self._part is None else os.fstat(self._part).st_mtime
         return changed + self._uploads.lifetime_s
+
+    @property
+    def promised_bytes(self) -> int:
+        """How many bytes of the quota it takes."""
+        return self.info.promised_bytes(self.offset)
+
+    def reserve(self, size: int) -> None:
+        """Say how many bytes of the quota are its own, while its length is not known."""
+        self.info = self._uploads.set_reserved(self.info, size)
 
     def begin(self, offset: int, length: int | None) -> None:
         """Check that a piece can come now.

@@ -138,6 +138,12 @@ class Uploads:
         self._write_info(info)
         return info
 
+    def set_reserved(self, info: Info, size: int) -> Info:
+        """Say how many bytes of the quota are its own, while its length is not known."""
+        info = replace(info, reserved=size)
+        self._write_info(info)
+        return info
+
     def _write_info(self, info: Info) -> None:
         with AtomicFile(os.path.join(self.path, f"{info.id}.info"), durable=self.durable) as file:
             file.write(json.dumps(asdict(info)).encode())
@@ -231,7 +237,7 @@ class Uploads:
                 continue
             try:
                 size = os.stat(name, dir_fd=self.descriptor).st_size
-                total += max(size, self.info(stem).length or 0)
+                total += self.info(stem).promised_bytes(size)
             except (FileNotFoundError, NoSuchUpload):
                 continue  # done meanwhile, or never begun
         return total

@@ -95,7 +95,7 @@ class _Files:
         info = await self._tus.make(Info("", known, name, replaces, metadata=""))
         upload = await run_in_threadpool(self._uploads.open, info.id)
         try:
-            whole = await receive(request, upload, self._tus.room(known))
+            whole = await receive(request, upload, self._tus.room(known), self._tus.quota)
             if whole and known is None:
                 await run_in_threadpool(upload.begin, upload.offset, upload.offset)
             await run_in_threadpool(upload.finish)
