@@ -65,6 +65,28 @@ def test_missing_main_guard_is_one_error_of_the_parents(case: str, method: str) 
         assert text in done.stderr
 
 
+CAUGHT = {
+    "goes on": "pass",
+    "exits": "sys.exit(0)",
+    "raises another": "raise LookupError('no process') from None",
+}
+
+
+@pytest.mark.parametrize("method", FRESH)
+@pytest.mark.parametrize("case", CAUGHT)
+def test_child_is_ended_when_the_main_module_catches_its_refusal(case: str, method: str) -> None:
+    """As the error says: the target does not run, and `start()` raises the same error in the parent."""
+    done = run_script(
+        HEAD.format(method=method) + "import sys\n\ndef tell():\n    print('the target ran')\n\n"
+        f"try:\n    ctx.Process(target=tell).start()\nexcept Exception as error:\n"
+        "    if __name__ == '__main__':\n        print(type(error).__name__, error.source)\n"
+        f"    else:\n        {CAUGHT[case]}\n"
+    )
+
+    assert done.stdout == "MainGuardMissing ctx.Process(target=tell).start()\n", done.stderr
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize("method", FRESH)
 @pytest.mark.parametrize(
     "guard",

@@ -31,6 +31,8 @@ _LONGEST_BOOT_S = 10.0
 # Through whose code a child comes to the user's.
 _NOT_USERS = {"hardy", "multiprocessing", "runpy"}
 _seen_to_boot = False
+# In the child: what the main module was refused, whether it let that pass or caught it.
+_refused: MainGuardMissing | None = None
 
 
 def check_may_start() -> None:
@@ -39,8 +41,10 @@ def check_may_start() -> None:
     Raises:
         MainGuardMissing: with the line that does.
     """
+    global _refused
     if is_bootstrapping():
-        raise MainGuardMissing.at(*(main_line() or ("", 0, "")))
+        _refused = MainGuardMissing.at(*(main_line() or ("", 0, "")))
+        raise _refused
 
 
 class Booting:
@@ -110,9 +114,12 @@ def rebuild(load: Callable[[], Any], name: str | None, path: str | None, booting
         if interruptible:
             unblock_interrupt()
         import_main(name, path)
+        _end_if_refused()
         doing = "rebuild its target and arguments"
         process = load()
-    except BaseException as error:
+    except BaseException as raised:
+        # What the main module made of its refusal is not the cause.
+        error = raised if _refused is None or isinstance(raised, KeyboardInterrupt) else _refused
         trace = _from_user_on(error.__traceback__)
         file.commit(Kind.NOT_STARTED, pickle.dumps((doing, child.describe(error, trace))))
         if isinstance(error, SystemExit):
@@ -124,6 +131,12 @@ def rebuild(load: Callable[[], Any], name: str | None, path: str | None, booting
     if told >= 0:
         os.close(told)
     return process
+
+
+def _end_if_refused() -> None:
+    """The error says that the child was ended: so it is, when the main module caught it, too."""
+    if _refused is not None:
+        raise _refused
 
 
 def _print(error: BaseException, trace: TracebackType | None, doing: str) -> None:
