@@ -67,6 +67,80 @@ def test_what_is_typed_is_refused_with_the_mend_when_cloudpickle_is_missing(meth
         assert text in done.stderr
 
 
+POOLS = """
+import hardy
+ctx = hardy.get_context("{method}")
+class Point:
+    def __init__(self, x): self.x = x
+
+factor = 2
+def work(x): return Point(x * factor)
+
+with ctx.Pool(1) as pool:
+    points = pool.map(work, [1, 2, 3], 2)
+    print([point.x for point in points], all(type(point) is Point for point in points))
+    print([point.x for point in pool.imap(work, [4])], pool.apply(getattr, (Point(5), "x")))
+with hardy.ProcessPoolExecutor(1, mp_context=ctx) as executor:
+    print([point.x for point in executor.map(work, [6])], executor.submit(lambda: work).result()(7).x)
+"""
+REFUSED = """
+import sys; sys.modules["cloudpickle"] = None
+import hardy
+ctx = hardy.get_context("{method}")
+def work(x): return x
+
+with ctx.Pool(1) as pool, hardy.ProcessPoolExecutor(1, mp_context=ctx) as executor:
+    for result in pool.apply_async(work, (1,)), pool.map_async(work, [1]):
+        print(result.ready(), result._value)
+    future = executor.submit(work, 1)
+    print(future.done(), future.exception())
+    print(pool.apply(abs, (-1,)), executor.submit(abs, -1).result())
+"""
+FORKED = """
+import hardy
+def prepare(): globals()["factor"] = 2
+def work(x): return x * factor
+
+with hardy.get_context("fork").Pool(1, prepare) as pool:
+    print(pool.map(work, [1, 2]))
+    def late(): pass
+    result = pool.apply_async(late)
+    result.wait()
+    print(result._value)
+"""
+
+
+@pytest.mark.parametrize("method", FRESH)
+def test_what_is_typed_travels_to_workers_of_pools(method: str) -> None:
+    """As task, argument and result; a class comes back as the class that it is here."""
+    done = run(["-"], POOLS.format(method=method))
+
+    assert done.stdout.splitlines() == ["[2, 4, 6] True", "[8] 5", "[12] 14"], done.stderr
+
+
+@pytest.mark.parametrize("method", FRESH)
+def test_what_is_typed_is_refused_with_the_mend_by_pools_when_cloudpickle_is_missing(method: str) -> None:
+    """When it is submitted; the pools go on."""
+    done = run(["-"], REFUSED.format(method=method))
+
+    *refusals, last = done.stdout.splitlines()
+    assert len(refusals) == 3, done.stderr
+    for refusal in refusals:
+        assert refusal.startswith("True cannot send this tuple: object[0] is a function (work, <stdin>, line 5)")
+        assert "pip install 'hardy[cloudpickle]'" in refusal
+    assert last == "1 1"
+
+
+def test_what_is_typed_is_known_by_its_name_to_forked_workers() -> None:
+    """With the globals that their initializer set; what is defined later is not, and the error says what to do."""
+    done = run(["-"], FORKED)
+
+    results, error = done.stdout.splitlines()
+    assert results == "[2, 4]", done.stderr
+    assert "Can't get attribute 'late'" in error
+    assert "define it before the pool is made, or make the pool anew" in error
+
+
 @pytest.mark.parametrize("method", FRESH)
 def test_lambdas_and_closures_travel(method: str) -> None:
     """As targets, arguments and results."""

@@ -178,7 +178,7 @@ class Collector:
 
     def _tell_failure(self, task: Task, item: int, count: int, message: Any) -> None:
         engine = self._engine
-        error = failure.rebuild(failure.Failure(*open_message(message)), task.name, engine.cause)
+        error = failure.rebuild(failure.Failure(*open_message(message)), task.name, engine.cause, engine.forks)
         if task.options.retries:
             for each in range(item, item + count):
                 self._fail_or_repeat(task, each, error)
@@ -320,7 +320,7 @@ class Collector:
 
     def _break_for_initializer(self, message: Any) -> None:
         said = failure.Failure(*open_message(message))
-        error = failure.rebuild(said, "initializer", self._engine.cause)
+        error = failure.rebuild(said, "initializer", self._engine.cause, self._engine.forks)
         self._engine.break_down(f"its initializer raised {said.text} in {said.who}", error)
 
     def _wind_down(self) -> None:

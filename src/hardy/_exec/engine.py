@@ -28,6 +28,7 @@ from hardy._exec.wire import MessageRing
 from hardy._exec.worker import DeskMemory, Seat, serve
 from hardy._proc.process import can_be_forked, fork_together
 from hardy._proc.threads import said_before
+from hardy._stdlib.main_module import main_is_importable
 
 __all__ = ["Engine", "State"]
 
@@ -51,6 +52,7 @@ class Engine(Sharing):
         initargs: its arguments.
         max_tasks: after how many tasks a worker is replaced; None: never.
         on_demand: whether a worker is started only when there is a task for it.
+        forks: whether the workers are forked, and so have what this process had then.
         cause: makes the exception that bears a worker's traceback.
         title: what errors call the pool.
     """
@@ -64,12 +66,15 @@ class Engine(Sharing):
         max_tasks: int | None,
         *,
         on_demand: bool,
+        forks: bool,
         cause: Callable[[str], BaseException],
         title: str,
     ) -> None:
         super().__init__()
         self.title = title
         self.cause = cause
+        self.forks = forks
+        self.main_is_there = forks or main_is_importable()
         self.state = State.OPEN
         self.broken: PoolBroken | None = None
         self.processes: dict[int, Any] = {}

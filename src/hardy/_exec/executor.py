@@ -88,6 +88,7 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
             initargs,
             max_tasks_per_child,
             on_demand=not forks,
+            forks=forks,
             cause=ExecutorTraceback,
             title="ProcessPoolExecutor",
         )
@@ -163,7 +164,7 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
         starred = len(iterables) != 1
 
         def make(stream: Stream, base: int, content: list[Any]) -> task.Task:
-            return task.items(stream, base, fn, content, starred, options)
+            return task.items(stream, base, fn, content, starred, options, engine.main_is_there)
 
         inputs = zip(*iterables, strict=False) if starred else iter(iterables[0])
         sized: list[Any] = [each for each in iterables if hasattr(each, "__len__")]

@@ -60,7 +60,7 @@ class Face:
         future = TaskFuture()
         future._engine = engine
         try:
-            future._task = task.call(future, function, args, kwargs, self._options)
+            future._task = task.call(future, function, args, kwargs, self._options, engine.main_is_there)
         except Exception as error:
             future.fail(0, error)
             return future

@@ -128,20 +128,21 @@ def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:
 # ---- in the parent ----
 
 
-def rebuild(failure: Failure, task: str, cause: Callable[[str], BaseException]) -> BaseException:
+def rebuild(failure: Failure, task: str, cause: Callable[[str], BaseException], forks: bool) -> BaseException:
     """The error to raise for a failure.
 
     Args:
         failure: what the worker said.
         task: the task's name.
         cause: makes the exception that bears the worker's traceback.
+        forks: whether the pool's workers are forked.
     """
     if failure.kind == "not picklable":
         return _not_picklable(failure, task)
     if failure.kind == "not rebuilt":
         error: BaseException = CannotRebuild(
             f"the arguments of task {task!r} cannot be rebuilt in {failure.who}: {failure.text}. The task was not "
-            "run; pool and worker go on. Is what they need importable there?",
+            f"run; pool and worker go on. {_mend(failure, forks)}",
             type_name=failure.type_name,
             text=failure.text,
             traceback_text=failure.trace,
@@ -150,6 +151,15 @@ def rebuild(failure: Failure, task: str, cause: Callable[[str], BaseException]) 
         error = _raised(failure, task)
     error.__cause__ = cause(failure.trace)
     return error
+
+
+def _mend(failure: Failure, forks: bool) -> str:
+    if forks and failure.type_name == "AttributeError" and "Can't get attribute" in failure.text:
+        return (
+            "The worker was forked before that was defined, and has only what there was then: define it before the "
+            "pool is made, or make the pool anew"
+        )
+    return "Is what they need importable there?"
 
 
 def _raised(failure: Failure, task: str) -> BaseException:

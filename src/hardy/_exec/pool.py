@@ -78,6 +78,7 @@ class Pool(Face, multiprocessing.pool.Pool):
             initargs,
             maxtasksperchild,
             on_demand=False,
+            forks=self._ctx.get_start_method() == "fork",
             cause=multiprocessing.pool.RemoteTraceback,  # type: ignore[attr-defined] # typeshed lacks it
             title="Pool",
         )
@@ -148,7 +149,7 @@ class Pool(Face, multiprocessing.pool.Pool):
         self._check_running()
         result = ApplyResult(self._engine, callback, error_callback)
         try:
-            result._task = task.call(result, func, tuple(args), dict(kwds), self._options)
+            result._task = task.call(result, func, tuple(args), dict(kwds), self._options, self._engine.main_is_there)
         except Exception as error:
             result.fail(0, error)
             return result
@@ -238,7 +239,7 @@ class Pool(Face, multiprocessing.pool.Pool):
         for base in range(0, len(content), chunksize):
             chunk = content[base : base + chunksize]
             try:
-                made = task.items(result, base, func, chunk, starred, self._options)
+                made = task.items(result, base, func, chunk, starred, self._options, self._engine.main_is_there)
             except Exception as error:
                 for index in range(base, base + len(chunk)):
                     result.fail(index, error)
@@ -286,10 +287,10 @@ class Pool(Face, multiprocessing.pool.Pool):
         if chunksize < 1:
             raise ValueError(f"Chunksize must be 1+, not {chunksize}")
         ahead = look_ahead((iterable,), len(self._engine.slots), chunksize, buffersize)
-        options = self._options
+        options, main_is_there = self._options, self._engine.main_is_there
 
         def make(stream: Stream, base: int, content: list[Any]) -> task.Task:
-            return task.items(stream, base, func, content, False, options)
+            return task.items(stream, base, func, content, False, options, main_is_there)
 
         bar = bar_for(progress, func, iterable)
         return Stream(self._engine, make, iter(iterable), chunksize, ordered, ahead, bar)

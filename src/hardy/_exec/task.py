@@ -43,6 +43,7 @@ class Task:
         nbytes: its size.
         function, content, kind: what it was made of; the first is what errors name it by.
         options: what was asked for it.
+        main_is_there: whether its worker has what is defined in this process's `__main__`.
         attempts: how often it was begun, or is now.
         slot: the worker that has it; None while it waits.
     """
@@ -56,6 +57,7 @@ class Task:
         "id",
         "kind",
         "left",
+        "main_is_there",
         "message",
         "nbytes",
         "next",
@@ -65,7 +67,15 @@ class Task:
     )
 
     def __init__(
-        self, sink: Sink, base: int, count: int, kind: int, function: Any, content: Any, options: TaskOptions
+        self,
+        sink: Sink,
+        base: int,
+        count: int,
+        kind: int,
+        function: Any,
+        content: Any,
+        options: TaskOptions,
+        main_is_there: bool,
     ) -> None:
         self.id = task = next(_ids)
         self.sink = sink
@@ -75,9 +85,11 @@ class Task:
         self.kind = kind
         self.function = function
         self.options = options
+        self.main_is_there = main_is_there
         self.attempts = 1
         self.slot: Slot | None = None
-        self.message = message = pack(content, TASK.pack(task, kind), by_value=True)
+        trailer = TASK.pack(task, kind)
+        self.message = message = pack(content, trailer, by_value=True, main_is_there=main_is_there)
         self.nbytes = len(message) if type(message) is bytes else message.nbytes
         self.content = content
 
@@ -101,21 +113,30 @@ class Task:
             function,
             (function, content[first:stop]),
             self.options,
+            self.main_is_there,
         )
         part.attempts = self.attempts
         return part
 
 
-def call(sink: Sink, function: Any, args: Any, kwargs: Any, options: TaskOptions) -> Task:
-    """A task of one call.
+def call(sink: Sink, function: Any, args: Any, kwargs: Any, options: TaskOptions, main_is_there: bool) -> Task:
+    """A task of one call; `main_is_there` as for `Task`.
 
     Raises:
         CannotPickle: with the path to the culprit.
     """
-    return Task(sink, 0, 1, Kind.CALL, function, (function, args, kwargs), options)
+    return Task(sink, 0, 1, Kind.CALL, function, (function, args, kwargs), options, main_is_there)
 
 
-def items(sink: Sink, base: int, function: Any, content: list[Any], starred: bool, options: TaskOptions) -> Task:
+def items(
+    sink: Sink,
+    base: int,
+    function: Any,
+    content: list[Any],
+    starred: bool,
+    options: TaskOptions,
+    main_is_there: bool,
+) -> Task:
     """A task of items.
 
     Args:
@@ -125,6 +146,7 @@ def items(sink: Sink, base: int, function: Any, content: list[Any], starred: boo
         content: the items; tuples of arguments when `starred`.
         starred: whether an item is a tuple of arguments.
         options: what is asked for each item.
+        main_is_there: as for `Task`.
 
     Raises:
         CannotPickle: with the path to the culprit.
@@ -132,4 +154,4 @@ def items(sink: Sink, base: int, function: Any, content: list[Any], starred: boo
     kind = Kind.STARRED_ITEMS if starred else Kind.ITEMS
     if options.is_watched:
         kind |= Kind.TIMED
-    return Task(sink, base, len(content), kind, function, (function, content), options)
+    return Task(sink, base, len(content), kind, function, (function, content), options, main_is_there)

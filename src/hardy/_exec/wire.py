@@ -17,7 +17,13 @@ from typing import Any
 from hardy._core.memory import Segment
 from hardy._ipc.pickling import Session, explain
 from hardy._ipc.queues import Queue
-from hardy._stdlib.by_value import CLOUDPICKLE_MEND, dumps_by_value, has_cloudpickle
+from hardy._stdlib.by_value import (
+    CLOUDPICKLE_MEND,
+    Unreachable,
+    check_all_reachable,
+    dumps_by_value,
+    has_cloudpickle,
+)
 from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
 
 __all__ = ["RESULT", "TASK", "Kind", "Message", "MessageRing", "open_message", "pack"]
@@ -66,13 +72,15 @@ class Message:
 _REFUSALS = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
 
 
-def pack(obj: Any, trailer: bytes, *, by_value: bool = False) -> Any:
+def pack(obj: Any, trailer: bytes, *, by_value: bool = False, main_is_there: bool = True) -> Any:
     """The message that holds an object: its bytes, or a `Message` when it has large buffers.
 
     Args:
         obj: the object.
         trailer: what is put behind its pickle.
         by_value: whether functions and classes that have no importable name travel too, with cloudpickle.
+        main_is_there: whether the receiver has what is defined in this process's `__main__`; else that has no
+            importable name.
 
     Raises:
         CannotPickle: with the path to the culprit.
@@ -90,6 +98,11 @@ def pack(obj: Any, trailer: bytes, *, by_value: bool = False) -> Any:
     session.written.append(trailer)
     data = b"".join(session.written)
     buffers = session.give_back()
+    if not main_is_there:
+        try:
+            check_all_reachable(obj, data)
+        except Unreachable as error:
+            return _pack_by_value(obj, trailer, error)
     return data if buffers is None else Message(data, buffers)
 
 

@@ -163,7 +163,7 @@ def _call(task: int, message: Any) -> Any:
     except BaseException as error:
         return _failed(task, 0, failure.raised(error, failure.call_text(function, args, kwargs)))
     try:
-        return pack(value, RESULT.pack(task, 0, 1, Kind.VALUE))
+        return pack(value, RESULT.pack(task, 0, 1, Kind.VALUE), by_value=True)
     except BaseException as error:
         return _unsendable(task, 0, value, error, failure.call_text(function, args, kwargs))
 
@@ -267,7 +267,7 @@ class _Run:
         self._values = []
         self._first += len(values)
         try:
-            out = pack(values, RESULT.pack(self._task, first, len(values), Kind.VALUES))
+            out = pack(values, RESULT.pack(self._task, first, len(values), Kind.VALUES), by_value=True)
         except BaseException:
             for item, value in enumerate(values, first):
                 self._put(self._pack_one(item, value))
@@ -276,6 +276,6 @@ class _Run:
 
     def _pack_one(self, item: int, value: Any) -> Any:
         try:
-            return pack([value], RESULT.pack(self._task, item, 1, Kind.VALUES))
+            return pack([value], RESULT.pack(self._task, item, 1, Kind.VALUES), by_value=True)
         except BaseException as error:
             return _unsendable(self._task, item, value, error, self._call_text(item))

@@ -107,7 +107,7 @@ def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
 
 def explain(obj: Any, error: Exception) -> CannotPickle:
     """The error for an object that pickle refused with `error`: the path to the culprit, and the mend."""
-    path, culprit = find_culprit(obj)
+    path, culprit = find_culprit(obj, by_value.check_reachable if isinstance(error, by_value.Unreachable) else None)
     where = f"object{path}"
     return CannotPickle(
         f"cannot send this {type_name(type(obj))}: {where} is a {describe(culprit)}, which cannot be pickled "
