@@ -141,6 +141,22 @@ def test_lambda_travels_when_cloudpickle_is_installed(executor: hardy.ProcessPoo
     assert executor.submit(lambda n: n * factor, 5).result(GIVE_UP_S) == 15
 
 
+def test_lambda_as_result_is_an_error_when_cloudpickle_is_installed(executor: hardy.ProcessPoolExecutor) -> None:
+    """As with the standard library, of a program whose workers can import its functions."""
+    pytest.importorskip("cloudpickle")
+
+    for error in executor.submit(lambda: lambda: 5).exception(GIVE_UP_S), _error_of_item():
+        assert isinstance(error, MaybeEncodingError)
+        assert error.exc
+        assert error.value
+
+
+def _error_of_item() -> BaseException:
+    with hardy.Pool(1) as pool, pytest.raises(MaybeEncodingError) as caught:
+        pool.map(lambda n: lambda: n, [1])
+    return caught.value
+
+
 def test_open_file_is_refused_when_cloudpickle_is_installed(executor: hardy.ProcessPoolExecutor) -> None:
     """Cloudpickle by itself would send a copy of what is in it."""
     pytest.importorskip("cloudpickle")

@@ -260,7 +260,7 @@ class Engine(Sharing):
         return self._make_process(
             target=serve,
             args=(
-                Seat(self._memory, slot.index, slot.ring, self.results),
+                Seat(self._memory, slot.index, slot.ring, self.results, not self.main_is_there),
                 self._initializer,
                 self._initargs,
                 self._max_tasks,

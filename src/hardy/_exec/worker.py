@@ -83,16 +83,26 @@ def _rebuild_desks(passed: Any, desks: int) -> DeskMemory:
 
 
 class Seat:
-    """What a worker is given."""
+    """What a worker is given.
+
+    Attributes:
+        memory, index: of its desk.
+        tasks, results: the rings.
+        by_value: whether results that pickle refuses travel too, with cloudpickle: where tasks come so. Elsewhere such
+            a result is an error, as with the stdlib.
+    """
 
     # Without a dict: nobody who looks for the user's queues among a worker's arguments finds the pool's own.
-    __slots__ = ("index", "memory", "results", "tasks")
+    __slots__ = ("by_value", "index", "memory", "results", "tasks")
 
-    def __init__(self, memory: DeskMemory, index: int, tasks: MessageRing, results: MessageRing) -> None:
+    def __init__(
+        self, memory: DeskMemory, index: int, tasks: MessageRing, results: MessageRing, by_value: bool
+    ) -> None:
         self.memory = memory
         self.index = index
         self.tasks = tasks
         self.results = results
+        self.by_value = by_value
 
 
 def serve(
@@ -135,11 +145,11 @@ def _take_one(seat: Seat, desk: Desk, max_tasks: int | None) -> bool:
         _wait_while_doomed(desk)
     runtime.hit("pool.worker.after_begin")
     if kind == Kind.CALL:
-        out = _call(task, message)
+        out = _call(task, message, seat.by_value)
         runtime.hit("pool.worker.before_result")
         seat.results.put(out)
     else:
-        _Run(seat.results, desk, task, kind, message).go()
+        _Run(seat, desk, task, kind, message).go()
     runtime.hit("pool.worker.after_result")
     ended = desk.end()
     runtime.hit("pool.worker.after_end")
@@ -152,7 +162,7 @@ def _wait_while_doomed(desk: Desk) -> None:
         time.sleep(0.001)
 
 
-def _call(task: int, message: Any) -> Any:
+def _call(task: int, message: Any, by_value: bool) -> Any:
     function: Any = None
     try:
         try:
@@ -163,7 +173,7 @@ def _call(task: int, message: Any) -> Any:
     except BaseException as error:
         return _failed(task, 0, failure.raised(error, failure.call_text(function, args, kwargs)))
     try:
-        return pack(value, RESULT.pack(task, 0, 1, Kind.VALUE), by_value=True)
+        return pack(value, RESULT.pack(task, 0, 1, Kind.VALUE), by_value=by_value)
     except BaseException as error:
         return _unsendable(task, 0, value, error, failure.call_text(function, args, kwargs))
 
@@ -195,8 +205,9 @@ class _Run:
     lost with it, and those items are run again.
     """
 
-    def __init__(self, results: MessageRing, desk: Desk, task: int, kind: int, message: Any) -> None:
-        self._put = results.put
+    def __init__(self, seat: Seat, desk: Desk, task: int, kind: int, message: Any) -> None:
+        self._put = seat.results.put
+        self._by_value = seat.by_value
         self._desk = desk
         self._task = task
         self._kind = kind
@@ -267,7 +278,7 @@ class _Run:
         self._values = []
         self._first += len(values)
         try:
-            out = pack(values, RESULT.pack(self._task, first, len(values), Kind.VALUES), by_value=True)
+            out = pack(values, RESULT.pack(self._task, first, len(values), Kind.VALUES), by_value=self._by_value)
         except BaseException:
             for item, value in enumerate(values, first):
                 self._put(self._pack_one(item, value))
@@ -276,6 +287,6 @@ class _Run:
 
     def _pack_one(self, item: int, value: Any) -> Any:
         try:
-            return pack([value], RESULT.pack(self._task, item, 1, Kind.VALUES), by_value=True)
+            return pack([value], RESULT.pack(self._task, item, 1, Kind.VALUES), by_value=self._by_value)
         except BaseException as error:
             return _unsendable(self._task, item, value, error, self._call_text(item))
