@@ -112,7 +112,7 @@ def mark(kind: int, name: str, seq: int = 0) -> None:
     Args:
         kind: BEGIN, FINISH, TASK or TASK_END.
         name: of a span, or of a task's function.
-        seq: the number of the task.
+        seq: at the begin of a task its number; at an end, how many calls raised.
     """
     cdef bytes encoded
     cdef unsigned long long object

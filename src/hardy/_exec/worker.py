@@ -180,11 +180,14 @@ def _call(task: int, message: Any, by_value: bool) -> Any:
 
 def _call_traced(task: int, function: Any, args: Any, kwargs: Any) -> Any:
     name = getattr(function, "__qualname__", type(function).__name__)
+    raised = 1
     tracer.mark(tracer.TASK, name, task)
     try:
-        return function(*args, **kwargs)
+        value = function(*args, **kwargs)
+        raised = 0
+        return value
     finally:
-        tracer.mark(tracer.TASK_END, name, task)
+        tracer.mark(tracer.TASK_END, name, raised)
 
 
 def _unsendable(task: int, item: int, value: Any, error: BaseException, call: str) -> Any:
@@ -214,6 +217,7 @@ class _Run:
         self._message = message
         self._first = 0
         self._values: list[Any] = []
+        self._raised = 0
         self._starred = bool(kind & ~Kind.TIMED == Kind.STARRED_ITEMS)
 
     def go(self) -> None:
@@ -233,7 +237,7 @@ class _Run:
         try:
             self._run_all(function, items, count)
         finally:
-            tracer.mark(tracer.TASK_END, name, self._task)
+            tracer.mark(tracer.TASK_END, name, self._raised)
 
     def _run_all(self, function: Any, items: Any, count: int) -> None:
         walk = Walk(self._desk, items, bool(self._kind & Kind.TIMED))
@@ -270,6 +274,7 @@ class _Run:
         self._send()
         self._put(_failed(self._task, self._first, failure.raised(error, self._call_text(self._first))))
         self._first += 1
+        self._raised += 1
 
     def _send(self) -> None:
         values, first = self._values, self._first

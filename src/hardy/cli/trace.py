@@ -29,9 +29,12 @@ def main(argv: list[str]) -> int:
     program = options.program[1:] if options.program[:1] == ["--"] else options.program
     paths = [path for path in (options.output, options.html, options.json, options.svg, options.png) if path]
     try:
-        paths = [check_path(path) for path in paths or ["trace.html"]]
+        paths = [check_path(path) for path in paths or ([] if options.otel else ["trace.html"])]
     except ValueError as error:
         _parser().error(str(error))
+    if options.otel and (missing := _otel_missing()):
+        print(f"hardy trace: {missing}", file=sys.stderr)
+        return 2
     if not program or program == ["-m"]:
         _parser().error("which program? For example: hardy trace -- script.py ARGUMENTS")
     segment = tracer.create(options.memory_mib << 20)
@@ -41,12 +44,32 @@ def main(argv: list[str]) -> int:
     for path in paths:
         write(timeline, path)
         print(f"hardy trace: {len(timeline.lives)} processes, {len(timeline.flows)} messages: {path}", file=sys.stderr)
+    if options.otel:
+        from hardy.observe.timeline.otel import hand_over
+
+        spans = hand_over(timeline)
+        print(f"hardy trace: {len(timeline.lives)} processes, {spans} spans: OpenTelemetry", file=sys.stderr)
     if timeline.dropped:
         print(
             f"hardy trace: {timeline.dropped} events had no room and are missing; give more with --memory-mib",
             file=sys.stderr,
         )
     return status if status >= 0 else 128 - status
+
+
+def _otel_missing() -> str:
+    """What hinders handing over to OpenTelemetry; said before the program has run for nothing."""
+    try:
+        from hardy.observe.timeline.otel import nobody_listens
+    except ModuleNotFoundError as error:
+        return str(error)
+    if not nobody_listens():
+        return ""
+    return (
+        "--otel: nobody has set up an OpenTelemetry SDK in this process, so all would be thrown away. Nothing was run. "
+        "Let its own launcher do it: opentelemetry-instrument hardy trace --otel -- script.py "
+        "(pip install opentelemetry-distro opentelemetry-exporter-otlp; OTEL_* variables say where to)"
+    )
 
 
 def _run(segment: memory.Segment, program: list[str]) -> tuple[int, int]:
@@ -99,6 +122,9 @@ def _parser() -> argparse.ArgumentParser:
         ("png", "the same, needs hardy[png]"),
     ):
         parser.add_argument(f"--{form}", metavar="FILE", help=what)
+    parser.add_argument(
+        "--otel", action="store_true", help="spans and metrics to OpenTelemetry at the end, needs hardy[otel]"
+    )
     parser.add_argument("--memory-mib", metavar="N", type=int, default=MEMORY_MIB, help="room for events (%(default)s)")
     parser.add_argument("program", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     return parser

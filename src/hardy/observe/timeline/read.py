@@ -58,6 +58,10 @@ class Interval:
         end_ns: the same as `begin_ns` for put and get.
         thread: a number for the thread.
         cut: whether it had not ended when the process, or the trace, did.
+        thing: the queue, lock or process, by name; "" when it has none.
+        wait: for a wait, what kind of thing is waited for.
+        count: for put and get, of how many messages.
+        failed: how many calls of a task raised; for a span, 1 when an exception left it.
     """
 
     kind: str
@@ -66,6 +70,10 @@ class Interval:
     end_ns: int
     thread: int
     cut: bool = False
+    thing: str = ""
+    wait: str = ""
+    count: int = 1
+    failed: int = 0
 
 
 @dataclass
@@ -252,16 +260,18 @@ class _Thread:
             if self.waits is not None:
                 self.waits.end_ns, self.last_wait, self.waits = now, self.waits, None
         elif kind == _HOLD:
-            self.holds[seen] = self._add("hold", reader.texts.get(seen, "") or "lock", now)
+            self.holds[seen] = held = self._add("hold", reader.texts.get(seen, "") or "lock", now)
+            held.thing = reader.texts.get(seen, "")
         elif kind == _LET_GO:
-            held = self.holds.pop(seen, None)
-            if held is not None:
-                held.end_ns = now
+            let_go = self.holds.pop(seen, None)
+            if let_go is not None:
+                let_go.end_ns = now
         elif kind in (_BEGIN, _TASK):
             name = reader.texts.get(seen, "?") + (f" #{seq}" if kind == _TASK else "")
             self.spans.append(self._add("span" if kind == _BEGIN else "task", name, now))
         elif kind in (_FINISH, _TASK_END) and self.spans:
-            self.spans.pop().end_ns = now
+            over = self.spans.pop()
+            over.end_ns, over.failed = now, seq
 
     def _add(self, kind: str, name: str, now: int) -> Interval:
         interval = Interval(kind, name, now, -1, self.number)
@@ -270,17 +280,21 @@ class _Thread:
 
     def _wait(self, what: int, seen: int, now: int) -> Interval:
         thing = self.reader.names.get(seen, "a process") if what == _OF_A_PROCESS else self.reader.texts.get(seen, "")
-        name = f"waits for {_WAITS[what] if what < len(_WAITS) else ''} {thing}".rstrip()
+        kind = _WAITS[what] if what < len(_WAITS) else ""
+        name = f"waits for {kind} {thing}".rstrip()
         last = self.last_wait
         if last is not None and last.name == name and now - last.end_ns < _GAP_NS:
             return last
-        return self._add("wait", name, now)
+        interval = self._add("wait", name, now)
+        interval.thing, interval.wait = thing, kind
+        return interval
 
     def _message(self, kind: int, count: int, seen: int, seq: int, now: int) -> None:
         reader = self.reader
         name = reader.texts.get(seen, "") or "queue"
         what = f"{name} ({count})" if count > 1 else name
-        self._add("put" if kind == _PUT else "get", what, now).end_ns = now
+        interval = self._add("put" if kind == _PUT else "get", what, now)
+        interval.end_ns, interval.thing, interval.count = now, name, count
         for ticket in range(seq - count, seq):
             if kind == _PUT:
                 reader.puts[seen, ticket] = (self.life.identity, now)

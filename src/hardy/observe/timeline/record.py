@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from multiprocessing import current_process
 from os import PathLike, fspath
 from types import TracebackType
@@ -40,22 +41,29 @@ class trace:  # noqa: N801 - used as a function
         *paths: where the picture goes; the name's end says which: .html, a page that needs nothing else; .json, for
             Perfetto and Chrome; .svg; .png (needs `pip install 'hardy[png]'`).
         memory_mib: how much memory there is for events, of 32 bytes each. What has no room is counted and shown.
+        otel: at the end, hand spans and metrics to this process's OpenTelemetry providers (needs
+            `pip install 'hardy[otel]'`); then no path is needed.
 
     If a process dies here: what it had recorded is in the picture, whatever it died of. If this process does, there is
     no picture; `hardy trace -- script.py` draws from outside.
 
     Raises:
-        ValueError: a path has another end, or there is none.
+        ValueError: a path has another end, or there is neither a path nor `otel`.
+        ModuleNotFoundError: `otel` is true, and OpenTelemetry is not installed.
         RuntimeError: this process is being traced already.
     """
 
-    def __init__(self, *paths: str | PathLike[str], memory_mib: int = MEMORY_MIB) -> None:
-        if not paths:
-            raise ValueError("trace() needs a path to write to, for example trace('out.html')")
+    def __init__(self, *paths: str | PathLike[str], memory_mib: int = MEMORY_MIB, otel: bool = False) -> None:
+        if not paths and not otel:
+            raise ValueError("trace() needs a path to write to, for example trace('out.html'), or otel=True")
+        if otel:
+            # What is missing is said here, rather than when the block is over.
+            import_module("hardy.observe.timeline.otel")
         if memory_mib < 1:
             raise ValueError(f"memory_mib must be at least 1, not {memory_mib}")
         self._paths = [check_path(path) for path in paths]
         self._memory_bytes = memory_mib << 20
+        self._otel = otel
         self._segment: Segment | None = None
 
     def __enter__(self) -> trace:
@@ -81,6 +89,10 @@ class trace:  # noqa: N801 - used as a function
         timeline = read(segment)
         for path in self._paths:
             write(timeline, path)
+        if self._otel:
+            from hardy.observe.timeline.otel import hand_over
+
+            hand_over(timeline)
 
 
 class span:  # noqa: N801 - used as a function
@@ -104,4 +116,4 @@ class span:  # noqa: N801 - used as a function
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        tracer.mark(tracer.FINISH, self._name)
+        tracer.mark(tracer.FINISH, self._name, int(kind is not None))
