@@ -9,20 +9,13 @@ import asyncio
 import os
 import socketserver
 import sys
-import tempfile
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 __all__ = ["KINDS"]
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"
 _LENGTH = b"Content-Length: "
-_WSGI = """
-def app(environ, start):
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"ok"
-    start("200 OK", [("Content-Length", str(len(body)))])
-    return [body]
-"""
 
 
 def _length_of_body(head: bytes) -> int:
@@ -32,6 +25,13 @@ def _length_of_body(head: bytes) -> int:
 
 def _say(port: int) -> None:
     print(port, flush=True)
+
+
+def app(environ: dict[str, Any], start: Callable[[str, list[tuple[str, str]]], object]) -> list[bytes]:
+    """The same for gunicorn, which parses HTTP by itself."""
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) or b"ok"
+    start("200 OK", [("Content-Length", str(len(body)))])
+    return [body]
 
 
 async def handle_hardy(stream: Any) -> None:
@@ -101,13 +101,11 @@ def _serve_forking(workers: int) -> None:
 def _serve_gunicorn(workers: int) -> None:
     import socket
 
-    folder = tempfile.mkdtemp(prefix="hardy-bench-")
-    Path(folder, "trivial.py").write_text(_WSGI)
     listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
     listener.set_inheritable(True)
     _say(listener.getsockname()[1])
     command = ["gunicorn", "-b", f"fd://{listener.fileno()}", "-w", str(workers), "-k", "gthread", "--threads", "16"]
-    command += ["--log-level", "error", "--chdir", folder, "trivial:app"]
+    command += ["--log-level", "error", "bench.peers.serving:app"]
     os.execv(sys.executable, [sys.executable, "-m", *command])
 
 
