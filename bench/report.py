@@ -65,10 +65,11 @@ _HOW = """\
   of it. All but gunicorn (gthread, 16 threads, a trivial app) run the same few lines of HTTP. `hardy` has a worker for
   each processor; asyncio is one process.
 - Files: nginx and `hardy transfer serve` have the same folder and two workers each (one on one core); wrk asks from one
-  thread, and its bytes are counted. Uploads go to one process, `@tus/server` with its FileStore or one worker of
-  `hardy transfer serve`, by one and the same client: tus, a file of 128 MiB in pieces of 8 MiB, one connection a file;
-  what came is compared. `@tus/server` never waits for the disk: `hardy` is started with `--no-fsync` beside it, and
-  "hardy, fsync", its default, does before the file gets its name.
+  thread, and its bytes are counted. "No sendfile" is nginx with two buffers of 1 MiB instead: large files come faster
+  so over the loopback of one machine, which says nothing of a network. Uploads go to one process, `@tus/server` with
+  its FileStore or one worker of `hardy transfer serve`, by one and the same client: tus, a file of 128 MiB in pieces of
+  8 MiB, one connection a file; what came is compared. `@tus/server` never waits for the disk: `hardy` is started with
+  `--no-fsync` beside it, and "hardy, fsync", its default, does before the file gets its name.
 - Tickets: a buyer is a process that orders one after the other; the store is on the disk of the machine.
 - The import is timed inside a fresh interpreter, by its own clock. `hardy` imports parts of `multiprocessing`,
   which are in its figure.

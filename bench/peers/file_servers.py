@@ -18,7 +18,7 @@ from pathlib import Path
 from bench.processes import BenchError
 from tests.helpers.waiting import wait_until
 
-__all__ = ["install_tus", "new_folder", "start_hardy", "start_nginx", "start_tus"]
+__all__ = ["NO_SENDFILE", "install_tus", "new_folder", "start_hardy", "start_nginx", "start_tus"]
 
 _TUS_PACKAGES = ("@tus/server@2.4.5", "@tus/file-store@2.1.1")
 _INSTALL_S = 90
@@ -33,8 +33,7 @@ error_log {own}/error.log;
 events {{ worker_connections 1024; }}
 http {{
     access_log off;
-    sendfile on;
-    tcp_nopush on;
+    {sending}
     keepalive_requests 1000000000;
     client_body_temp_path {own}/body;
     proxy_temp_path {own}/proxy;
@@ -47,6 +46,10 @@ http {{
     }}
 }}
 """
+
+_SENDFILE = "sendfile on; tcp_nopush on;"
+# Over loopback, large files were measured to come faster so.
+NO_SENDFILE = "sendfile off; output_buffers 2 1m;"
 
 # Servers and their folders: ended and removed with the bench, the last first.
 _until_the_end = ExitStack()
@@ -88,7 +91,7 @@ def start_hardy(folder: Path, workers: int, *options: str) -> int:
     return _port_that_it_prints(_start([*command, "--workers", str(workers), *options]), "hardy transfer serve")
 
 
-def start_nginx(folder: Path, workers: int) -> int:
+def start_nginx(folder: Path, workers: int, sending: str = _SENDFILE) -> int:
     """The port of an nginx with a configuration of its own."""
     own = new_folder()
     # nginx takes no port 0: one that was free a moment ago.
@@ -97,7 +100,7 @@ def start_nginx(folder: Path, workers: int) -> int:
     # Started by root, its workers would be somebody else, who may not read the folder.
     user = f"user {pwd.getpwuid(0).pw_name};\n" if os.geteuid() == 0 else ""
     config = own / "nginx.conf"
-    config.write_text(_NGINX.format(user=user, workers=workers, own=own, port=port, folder=folder))
+    config.write_text(_NGINX.format(user=user, workers=workers, own=own, port=port, folder=folder, sending=sending))
     log = own / "error.log"
     process = _start(["nginx", "-e", str(log), "-p", str(own), "-c", str(config)])
 
