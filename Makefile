@@ -12,7 +12,7 @@ VENV ?= .venv
 VENV_TEST ?= .venv-test
 # Test processes at a time, and seconds until a folder of tests is taken for hung.
 JOBS ?= 2
-LIMIT_S ?= 600
+LIMIT_S ?= 1200
 # More for pytest, as in: make test-only ARGS="-k lock"
 ARGS ?=
 
