@@ -47,6 +47,7 @@ if __name__ == "__main__":
     done.wait()
     with context.Pool(1) as pool:
         pool.apply(square, (7,))
+    taker.join(0.01)
     taker.kill()
     taker.join()
     if "die" in sys.argv:
@@ -82,7 +83,7 @@ def test_trace_has_all_that_the_processes_did_when_one_is_killed(method: str, tm
         (pid_of["maker"], "put", "jobs"),
         (pid_of["taker"], "get", "jobs"),
         (pid_of["taker"], "span", "take both"),
-        (pid_of["MainProcess"], "wait", "waits for the end of maker"),
+        (pid_of["MainProcess"], "wait", "waits for the end of taker"),
     } <= did
     assert any(kind == "task" and name.startswith("square") for _, kind, name in did)
     arrows: dict[int, dict[str, int]] = {}

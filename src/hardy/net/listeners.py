@@ -8,6 +8,7 @@ import os
 import re
 import socket
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,16 +128,25 @@ def _holder_of_path(path: str) -> str:
 
 def _holder_of_inodes(inodes: set[str]) -> str:
     wanted = {f"socket:[{inode}]" for inode in inodes}
-    holders = sorted(pid for pid, target in _sockets() if target in wanted) if wanted else []
+    holders = {pid for pid, target in _sockets() if target in wanted} if wanted else set()
     if not holders:
         return ""
-    # A server's workers hold it too; the oldest is the one to end.
-    pid = holders[0]
+    # A server's workers hold it too; the oldest is the one to end, and its pid need not be the least.
+    pid = min(holders, key=_started)
     try:
         command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
         command = ""
     return f"process {pid}" + (f" ({command[:80]})" if command else "")
+
+
+def _started(pid: int) -> tuple[int, int]:
+    """For an order by age: clock ticks since boot, and the pid among those of one tick."""
+    try:
+        # Behind the name, which may hold anything: proc(5), field 22.
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]), pid
+    except (OSError, IndexError):
+        return sys.maxsize, pid  # it has ended
 
 
 def _sockets() -> Iterator[tuple[int, str]]:
