@@ -2,8 +2,8 @@
 
 A task writes into the ledger who runs it, and when it is done; the main process writes what it was told of it. The
 conductor kills workers, and at the end perhaps the main process, whose workers must then end. Each task must be told of
-once: as done, and then it was done once; or as failed, and then the process that ran it was killed. With retries, which
-hardy's executor is asked for here, none may fail.
+once: as done, and then it was done once; or as failed, and then the process that had it was killed, which costs no
+other task. With retries, which hardy's executor is asked for here, none may fail.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import replace
@@ -214,6 +215,8 @@ class PoolRound:
         self._hang_s = hang_s
         self._book = Ledger(1, _TASKS)
         self._killed: set[int] = set()
+        # How many tasks failed by the death of a process, by its pid; 0: of one that had not begun the task.
+        self._costs: Counter[int] = Counter()
 
     def run(self) -> Result:
         """The verdict."""
@@ -317,6 +320,8 @@ class PoolRound:
             counts["tasks done"] += told == _OK
             for kind, text in self._wrong_with(begun, by, finished, told):
                 self.result.say(kind, f"task {task} {text}")
+        for text in self._wrong_with_deaths():
+            self.result.say("failed beside", text)
         if not drained and not self.plan.kill_main and not self.result.wrong:
             self.result.say("errors", "the main process ended before its tasks had")
 
@@ -329,8 +334,22 @@ class PoolRound:
             yield "doubled", "was told of twice"
         if finished > 1 and not repeats:
             yield "doubled", f"was done {finished} times"
-        if told == _ERROR and (repeats or not (begun and by in self._killed)):
-            yield "failed beside", "failed" + ("" if repeats else ", though no process that ran it was killed")
+        if told == _ERROR and repeats:
+            yield "failed beside", "failed"
+        elif told == _ERROR and begun and by not in self._killed:
+            yield "failed beside", "failed, though no process that ran it was killed"
+        elif told == _ERROR:
+            self._costs[by if begun else 0] += 1
+
+    def _wrong_with_deaths(self) -> Iterator[str]:
+        """A worker's death costs one task at most: one that it had begun, or had in hand and was about to begin."""
+        before_begun = self._costs.pop(0, 0)
+        for pid, cost in self._costs.items():
+            if cost > 1:
+                yield f"{cost} tasks that process {pid} had begun failed with its death"
+        others = len(self._killed) - len(self._costs)
+        if before_begun > others:
+            yield f"{before_begun} tasks failed that nobody had begun, and {others} processes were killed without one"
 
 
 if __name__ == "__main__":

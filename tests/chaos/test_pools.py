@@ -51,4 +51,20 @@ def test_task_may_fail_by_its_own_workers_death_only(judge: PoolRound) -> None:
 
     assert kinds(judge, 1, KILLED, 0, ERROR) == (["failed beside"] if repeats else [])
     assert kinds(judge, 1, ALIVE, 0, ERROR) == ["failed beside"]
-    assert kinds(judge, 0, 0, 0, ERROR) == ["failed beside"]
+
+
+def test_death_costs_one_task_at_most(judge: PoolRound) -> None:
+    """One that had been begun, or one that was in hand and not begun yet: never both, never two."""
+    if judge.plan.subject == "ProcessPoolExecutor":
+        assert kinds(judge, 0, 0, 0, ERROR) == ["failed beside"]
+        return
+
+    def complaints(*tasks: tuple[int, int]) -> int:
+        judge._costs.clear()
+        assert all(kinds(judge, begun, by, 0, ERROR) == [] for begun, by in tasks)
+        return len(list(judge._wrong_with_deaths()))
+
+    assert complaints() == complaints((1, KILLED)) == complaints((0, 0)) == 0
+    assert complaints((1, KILLED), (1, KILLED)) == 1
+    assert complaints((1, KILLED), (0, 0)) == 1
+    assert complaints((0, 0), (0, 0)) == 1
