@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from hardy.errors import MessageTooLong
+from hardy.net.framing import check_length, check_separator, find_end
 
 if TYPE_CHECKING:
     from hardy.net.options import Limits
@@ -74,36 +74,19 @@ class BlockingStream:
 
     def readuntil(self, separator: bytes = b"\n") -> bytes:
         """What comes before the separator, with it. Raises as that of `Stream`."""
-        if not separator:
-            raise ValueError("the separator must have a byte at least")
+        check_separator(separator)
         limit, scanned, deadline = self._limits.max_message, 0, self._deadline()
         while True:
-            found = self._buffer.find(separator, max(0, scanned - len(separator) + 1))
-            length = found + len(separator) if found >= 0 else len(self._buffer)
-            if length > limit:
-                raise MessageTooLong(
-                    f"{self.peer} sent more than {limit} bytes without the end of a message ({separator!r}); "
-                    "allow more with max_message=...",
-                    peer=self.peer,
-                    limit=limit,
-                )
-            if found >= 0:
-                return self._take(length)
+            end = find_end(self._buffer, separator, scanned, limit, self.peer)
+            if end >= 0:
+                return self._take(end)
             scanned = len(self._buffer)
             if not self._more(deadline):
                 raise asyncio.IncompleteReadError(self._take(len(self._buffer)), None)
 
     def readexactly(self, n: int) -> bytes:
         """Exactly `n` bytes. Raises as that of `Stream`."""
-        if n < 0:
-            raise ValueError(f"n must be 0 or more, not {n}")
-        if n > self._limits.max_message:
-            raise MessageTooLong(
-                f"a message of {n} bytes from {self.peer} is longer than {self._limits.max_message}; allow more with "
-                "max_message=...",
-                peer=self.peer,
-                limit=self._limits.max_message,
-            )
+        check_length(n, self._limits.max_message, self.peer)
         deadline = self._deadline()
         while len(self._buffer) < n:
             if not self._more(deadline):

@@ -13,7 +13,7 @@ import collections
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from hardy.errors import MessageTooLong
+from hardy.net.framing import check_length, check_separator, find_end
 
 if TYPE_CHECKING:
     from hardy.net.options import Limits
@@ -121,24 +121,15 @@ class Stream:
             TimeoutError: it did not come in time; the connection is ended.
             ConnectionError: the connection was lost.
         """
-        if not separator:
-            raise ValueError("the separator must have a byte at least")
+        check_separator(separator)
         limit = self._limits.max_message
         if not self._buffer:
             await self._more()
         scanned = 0
         while True:
-            found = self._buffer.find(separator, max(0, scanned - len(separator) + 1))
-            length = found + len(separator) if found >= 0 else len(self._buffer)
-            if length > limit:
-                raise MessageTooLong(
-                    f"{self.peer} sent more than {limit} bytes without the end of a message ({separator!r}); "
-                    "allow more with max_message=...",
-                    peer=self.peer,
-                    limit=limit,
-                )
-            if found >= 0:
-                return self._take(length)
+            end = find_end(self._buffer, separator, scanned, limit, self.peer)
+            if end >= 0:
+                return self._take(end)
             scanned = len(self._buffer)
             if not await self._more():
                 raise asyncio.IncompleteReadError(self._take(len(self._buffer)), None)
@@ -152,15 +143,7 @@ class Stream:
             TimeoutError: they did not come in time; the connection is ended.
             ConnectionError: the connection was lost.
         """
-        if n < 0:
-            raise ValueError(f"n must be 0 or more, not {n}")
-        if n > self._limits.max_message:
-            raise MessageTooLong(
-                f"a message of {n} bytes from {self.peer} is longer than {self._limits.max_message}; allow more with "
-                "max_message=...",
-                peer=self.peer,
-                limit=self._limits.max_message,
-            )
+        check_length(n, self._limits.max_message, self.peer)
         while len(self._buffer) < n:
             if not await self._more():
                 raise asyncio.IncompleteReadError(self._take(len(self._buffer)), n)
