@@ -190,6 +190,7 @@ class Get(Scene):
     """What was got is in the dead one's hand; nothing else may be missing."""
 
     content: tuple[Any, ...] = (MINE, 1, 2)
+    drained = staticmethod(drain)
 
     def __init__(self, crew: Crew) -> None:
         super().__init__(crew)
@@ -200,12 +201,14 @@ class Get(Scene):
         self.queue.get()
 
     def check(self) -> int:
-        found = drain(self.queue)
+        found = self.drained(self.queue)
         assert found == list(self.content[len(self.content) - len(found) :]), found
         return len(self.content) - len(found)
 
 
 class GetAgain(Get):
+    drained = staticmethod(drain_rest)
+
     def __init__(self, crew: Crew) -> None:
         super().__init__(crew)
         self.queue.put(LAST)
@@ -213,11 +216,6 @@ class GetAgain(Get):
 
     def warm(self) -> None:
         self.queue.get()
-
-    def check(self) -> int:
-        found = drain_rest(self.queue)
-        assert found == list(self.content[len(self.content) - len(found) :]), found
-        return len(self.content) - len(found)
 
 
 class GetMany(Get):

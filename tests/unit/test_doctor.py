@@ -7,14 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers import procfs, targets
 from helpers.procs import run_script
+from helpers.running import running
 from helpers.waiting import wait_until
 
 import hardy
@@ -32,20 +32,6 @@ def no_reports() -> Iterator[None]:
     deadlock.set_policy(0.2, "off")
     yield
     deadlock.set_policy(*before)
-
-
-@contextmanager
-def started(*calls: Callable[[], object]) -> Iterator[list[hardy.Process]]:
-    processes = [hardy.Process(target=call, name=f"w{number}") for number, call in enumerate(calls, 1)]
-    for each in processes:
-        each.start()
-    try:
-        yield processes
-    finally:
-        for each in processes:
-            each.kill()
-        for each in processes:
-            each.join()
 
 
 def wait_for_waits(processes: list[hardy.Process]) -> None:
@@ -78,7 +64,7 @@ def test_circle_is_found_with_the_mend() -> None:
                 pass
 
     calls = (lambda: take(first, second, here, there), lambda: take(second, first, there, here))
-    with started(*calls) as processes:
+    with running(*calls) as processes:
         here.wait(), there.wait()
         report, found = circle_of_locks(processes)
 
@@ -114,7 +100,7 @@ def test_circle_through_a_join_is_found() -> None:
             inner.start()
             inner.join()
 
-    with started(hold_and_join) as processes:
+    with running(hold_and_join) as processes:
         _, (finding,) = circle_of_locks(processes)
 
     assert "join 'inner'" in finding.text
@@ -130,10 +116,10 @@ def test_stopped_holder_is_found() -> None:
             ready.set()
             signal.pause()
 
-    with started(hold) as (holder,):
+    with running(hold) as (holder,):
         ready.wait()
         os.kill(holder.pid or 0, signal.SIGSTOP)
-        with started(lock.acquire) as waiters:
+        with running(lock.acquire) as waiters:
             wait_for_waits(waiters)
             _, (finding,) = examined("stopped")
 
@@ -148,7 +134,7 @@ def test_queue_that_nobody_reads_is_found() -> None:
     queue = hardy.Queue(1, name="out")
     queue.put(1)
 
-    with started(lambda: queue.put(2)) as processes:
+    with running(lambda: queue.put(2)) as processes:
         wait_for_waits(processes)
         (finding,) = (each for each in examined("unread")[1] if "'out'" in each.text)
 
@@ -164,7 +150,7 @@ def test_queue_that_nobody_feeds_is_found() -> None:
         reader.start()
         reader.join()
 
-    with started(make_and_join) as processes:
+    with running(make_and_join) as processes:
         wait_for_waits(processes)
         assert wait_until(
             lambda: any("Queue 'in' is empty, 1 wait" in each.text for each in examined("unfed")[1]), LONG_S
@@ -181,9 +167,9 @@ def test_semaphore_at_zero_is_found_with_who_has_the_permits() -> None:
             ready.set()
             signal.pause()
 
-    with started(hold) as (holder,):
+    with running(hold) as (holder,):
         ready.wait()
-        with started(semaphore.acquire) as waiters:
+        with running(semaphore.acquire) as waiters:
             wait_for_waits(waiters)
             (finding,) = (each for each in examined("semaphore")[1] if "'seats'" in each.text)
 
@@ -286,9 +272,9 @@ def test_busy_holder_is_found_when_others_wait_long(monkeypatch: pytest.MonkeyPa
             ready.set()
             targets.pause()
 
-    with started(hold) as (holder,):
+    with running(hold) as (holder,):
         ready.wait()
-        with started(lock.acquire) as waiters:
+        with running(lock.acquire) as waiters:
             wait_for_waits(waiters)
             report, found = examined("held")
             (finding,) = (each for each in found if "'stock'" in each.text)

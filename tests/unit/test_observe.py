@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import islice
-from typing import Any
 
 import pytest
 from helpers import procfs, targets
 from helpers.procs import run_script
+from helpers.running import running
 from helpers.waiting import wait_until
 
 import hardy
@@ -24,21 +23,6 @@ from hardy.observe import Process, Snapshot, Watcher
 from hardy.observe.text import bytes_text, duration_text
 
 LONG_S = 10.0
-
-
-@contextmanager
-def started(*calls: Callable[[], object], **options: Any) -> Iterator[list[hardy.Process]]:
-    """A process for each, killed at the end."""
-    processes = [hardy.Process(target=call, **options) for call in calls]
-    for each in processes:
-        each.start()
-    try:
-        yield processes
-    finally:
-        for each in processes:
-            each.kill()
-        for each in processes:
-            each.join()
 
 
 def looked_until(seen: Callable[[Snapshot], object]) -> Snapshot:
@@ -91,7 +75,7 @@ def test_wait_is_shown_with_what_is_waited_for() -> None:
         lambda: full.put(2): "put into Queue 'out'",
         joinable.join: "join JoinableQueue 'jobs'",
     }
-    with lock, rlock, rwlock.write(), started(*expected) as processes:
+    with lock, rlock, rwlock.write(), running(*expected) as processes:
         snapshot = looked_until(lambda found: all(waits_of(found, each.pid) for each in processes))
 
     assert [waits_of(snapshot, each.pid) for each in processes] == [[text] for text in expected.values()]
@@ -106,7 +90,7 @@ def test_unnamed_object_is_called_after_the_line_that_made_it() -> None:
     lock = hardy.Lock()
     line = sys._getframe().f_lineno - 1
 
-    with lock, started(lock.acquire) as (process,):
+    with lock, running(lock.acquire) as (process,):
         snapshot = looked_until(lambda found: waits_of(found, process.pid))
 
     (text,) = waits_of(snapshot, process.pid)
@@ -122,7 +106,7 @@ def test_join_of_a_process_is_shown() -> None:
         inner.start()
         inner.join()
 
-    with started(start_and_join) as (outer,):
+    with running(start_and_join) as (outer,):
         snapshot = looked_until(lambda found: waits_of(found, outer.pid))
 
     (text,) = waits_of(snapshot, outer.pid)
@@ -133,7 +117,7 @@ def test_process_is_shown_as_it_was_started() -> None:
     """Name, parent, daemon, and for how long it has waited."""
     event = hardy.Event()
 
-    with started(event.wait, name="w-1", daemon=True) as (process,):
+    with running(event.wait, name="w-1", daemon=True) as (process,):
         snapshot = looked_until(lambda found: waits_of(found, process.pid))
 
     found = of_pid(snapshot, process.pid)
@@ -147,12 +131,12 @@ def test_process_is_shown_as_it_was_started() -> None:
 def test_wait_ends_when_the_waiter_is_killed() -> None:
     """A dead process waits for nothing, and its row is used again."""
     event = hardy.Event()
-    with started(event.wait) as (process,):
+    with running(event.wait) as (process,):
         looked_until(lambda found: waits_of(found, process.pid))
         process.kill()
         process.join()
 
-        with started(event.wait) as (other,):
+        with running(event.wait) as (other,):
             snapshot = looked_until(lambda found: waits_of(found, other.pid))
 
     assert snapshot.process(process.pid or 0) is None
@@ -165,7 +149,7 @@ def test_long_wait_leaves_its_stack() -> None:
     def take_from_the_queue() -> None:
         queue.get()
 
-    with started(take_from_the_queue) as (process,):
+    with running(take_from_the_queue) as (process,):
         snapshot = looked_until(
             lambda found: any(wait.stack for wait in of_pid(found, process.pid).waits) if found else None
         )
@@ -180,7 +164,7 @@ def test_observer_is_none_of_the_observed() -> None:
     """Who looks has the memory open as well, and is not taken for one who uses it."""
     command = [sys.executable, "-m", "hardy", "ps", "--watch", "0.05"]
     with (
-        started(hardy.Event().wait) as (process,),
+        running(hardy.Event().wait) as (process,),
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as ps,
     ):
         assert ps.stdout is not None
@@ -272,7 +256,7 @@ def test_queue_and_lock_are_shown_with_what_they_hold() -> None:
 def test_ps_command_gives_json() -> None:
     """`hardy ps PID --json` has the program of that process, with its waits."""
     event = hardy.Event(name="go")
-    with started(event.wait, name="w-2") as (process,):
+    with running(event.wait, name="w-2") as (process,):
         looked_until(lambda found: waits_of(found, process.pid))
         command = [sys.executable, "-m", "hardy", "ps", str(process.pid), "--json"]
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30)
@@ -286,7 +270,7 @@ def test_ps_command_gives_json() -> None:
 def test_ps_command_watches_until_it_is_interrupted() -> None:
     """`hardy ps --watch` shows one picture after the other, and Ctrl-C is its end, not an error."""
     event = hardy.Event(name="go")
-    with started(event.wait) as (process,):
+    with running(event.wait) as (process,):
         command = [sys.executable, "-m", "hardy", "ps", str(process.pid), "--watch", "0.05"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as ps:
             assert ps.stdout is not None
@@ -310,7 +294,7 @@ def test_ps_command_says_when_a_process_is_none_of_hardys() -> None:
 def test_memory_of_another_version_is_named_not_read() -> None:
     """A program on another hardy is said to be one."""
     pages = bytearray(4096)
-    with started(hardy.Event().wait) as (process,):
+    with running(hardy.Event().wait) as (process,):
         snapshot = looked_until(lambda found: waits_of(found, process.pid))
         (fd,) = (fd for fd, target in procfs.descriptors().items() if "memfd:hardy-board" in target)
         pages[:64] = os.pread(fd, 64, 0)
