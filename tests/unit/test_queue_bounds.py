@@ -125,6 +125,24 @@ def test_queue_takes_a_million_before_its_first_reader() -> None:
     assert wait_until(is_back, 5.0)
 
 
+def test_queue_gives_memory_back_when_its_reader_only_looks_in_for_a_moment() -> None:
+    """What streamed large messages is idle too when each `get` of its reader waits for a moment only."""
+    queue: Queue[bytes] = Queue()
+    large = bytes(8 << 20)
+    for _ in range(4):
+        queue.put(large)
+        assert queue.get() == large
+    kept = queue.segment.allocated_bytes()
+
+    def is_back() -> bool:
+        with pytest.raises(Empty):
+            queue.get(timeout=0.001)
+        return queue.segment.allocated_bytes() < 2 << 20
+
+    assert kept > 4 << 20, "large messages that stream keep their pages"
+    assert wait_until(is_back, 5.0)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bound", ["maxsize", "maxbytes"])
 @pytest.mark.parametrize("value", ["3", 2.0, None, True, [], b"1"])
