@@ -2,10 +2,12 @@
 
 The names of `multiprocessing`, with the same meaning, on queues, locks and processes that survive the death of any of
 their users. The public names are those of `__all__` here and of the modules that bear the stdlib's names.
+
+Each is imported when it is first asked for: a program, and each child of spawn, pays for what it uses, and for
+`import hardy` alone next to nothing.
 """
 
 import sys
-from typing import TYPE_CHECKING, Any
 
 if sys.platform != "linux":
     raise ImportError(
@@ -13,53 +15,62 @@ if sys.platform != "linux":
         "Use the standard multiprocessing here; programs run on either, for the names are the same"
     )
 
-from multiprocessing import (
-    active_children,
-    allow_connection_pickling,
-    cpu_count,
-    current_process,
-    get_logger,
-    log_to_stderr,
-    parent_process,
-    reducer,
-)
-
-from hardy._version import __version__
-from hardy.context import AuthenticationError, BufferTooShort, Process, ProcessError, TimeoutError, get_default_context
-from hardy.errors import (
-    AttachError,
-    CannotPickle,
-    CannotUnpickle,
-    ChildError,
-    Closed,
-    DeadlockError,
-    FileCorrupt,
-    ForeignHandle,
-    ForkWithThreadsWarning,
-    HardyError,
-    LeaseLost,
-    MainGuardMissing,
-    MessageTooLong,
-    OwnerDied,
-    OwnerDiedWarning,
-    PipelineFailed,
-    ProcessDied,
-    ProcessExited,
-    QueueCorrupt,
-    RemoteError,
-    RemoteTraceback,
-    RestartIntensityReached,
-    ResultNotPicklable,
-    ServerFailed,
-    StartFailed,
-    TasksLost,
-)
+# Known to type checkers, which read what stands under it; `typing` itself takes longer to import than all the rest.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from multiprocessing import (
+        active_children,
+        allow_connection_pickling,
+        cpu_count,
+        current_process,
+        get_logger,
+        log_to_stderr,
+        parent_process,
+        reducer,
+    )
     from multiprocessing.util import SUBDEBUG, SUBWARNING
+    from typing import Any
 
     from hardy._exec.inside import progress, worker_state
     from hardy._install import install
+    from hardy._version import __version__
+    from hardy.context import (
+        AuthenticationError,
+        BufferTooShort,
+        Process,
+        ProcessError,
+        TimeoutError,
+        get_default_context,
+    )
+    from hardy.errors import (
+        AttachError,
+        CannotPickle,
+        CannotUnpickle,
+        ChildError,
+        Closed,
+        DeadlockError,
+        FileCorrupt,
+        ForeignHandle,
+        ForkWithThreadsWarning,
+        HardyError,
+        LeaseLost,
+        MainGuardMissing,
+        MessageTooLong,
+        OwnerDied,
+        OwnerDiedWarning,
+        PipelineFailed,
+        ProcessDied,
+        ProcessExited,
+        QueueCorrupt,
+        RemoteError,
+        RemoteTraceback,
+        RestartIntensityReached,
+        ResultNotPicklable,
+        ServerFailed,
+        StartFailed,
+        TasksLost,
+    )
     from hardy.executor import (
         CannotRebuild,
         PoisonTask,
@@ -92,12 +103,67 @@ if TYPE_CHECKING:
         Semaphore,
     )
 
-# Where the names above come from when they are first asked for: a program, and each child of spawn, imports only
-# what it uses.
+    _default = get_default_context()
+    Array = _default.Array
+    Manager = _default.Manager
+    Pipe = _default.Pipe
+    Pool = _default.Pool
+    RawArray = _default.RawArray
+    RawValue = _default.RawValue
+    Value = _default.Value
+    freeze_support = _default.freeze_support
+    get_all_start_methods = _default.get_all_start_methods
+    get_context = _default.get_context
+    get_start_method = _default.get_start_method
+    set_executable = _default.set_executable
+    set_forkserver_preload = _default.set_forkserver_preload
+    set_start_method = _default.set_start_method
+
+# Where they come from.
 _LATE = {
+    "multiprocessing": (
+        "active_children",
+        "allow_connection_pickling",
+        "cpu_count",
+        "current_process",
+        "get_logger",
+        "log_to_stderr",
+        "parent_process",
+        "reducer",
+    ),
     "multiprocessing.util": ("SUBDEBUG", "SUBWARNING"),
     "hardy._exec.inside": ("progress", "worker_state"),
     "hardy._install": ("install",),
+    "hardy._version": ("__version__",),
+    "hardy.context": ("AuthenticationError", "BufferTooShort", "Process", "ProcessError", "TimeoutError"),
+    "hardy.errors": (
+        "AttachError",
+        "CannotPickle",
+        "CannotUnpickle",
+        "ChildError",
+        "Closed",
+        "DeadlockError",
+        "FileCorrupt",
+        "ForeignHandle",
+        "ForkWithThreadsWarning",
+        "HardyError",
+        "LeaseLost",
+        "MainGuardMissing",
+        "MessageTooLong",
+        "OwnerDied",
+        "OwnerDiedWarning",
+        "PipelineFailed",
+        "ProcessDied",
+        "ProcessExited",
+        "QueueCorrupt",
+        "RemoteError",
+        "RemoteTraceback",
+        "RestartIntensityReached",
+        "ResultNotPicklable",
+        "ServerFailed",
+        "StartFailed",
+        "TasksLost",
+    ),
     "hardy.executor": (
         "CannotRebuild",
         "PoisonTask",
@@ -131,12 +197,33 @@ _LATE = {
     ),
 }
 _HOME_OF = {name: module for module, names in _LATE.items() for name in names}
+# Methods of the default context.
+_OF_DEFAULT_CONTEXT = frozenset(
+    {
+        "Array",
+        "Manager",
+        "Pipe",
+        "Pool",
+        "RawArray",
+        "RawValue",
+        "Value",
+        "freeze_support",
+        "get_all_start_methods",
+        "get_context",
+        "get_start_method",
+        "set_executable",
+        "set_forkserver_preload",
+        "set_start_method",
+    }
+)
 
-# Some programs use these modules of `multiprocessing` without importing them.
+# Some programs use these modules without importing them.
 _MODULES = frozenset(
     {
         "connection",
+        "context",
         "dummy",
+        "errors",
         "forkserver",
         "managers",
         "pool",
@@ -150,22 +237,6 @@ _MODULES = frozenset(
         "util",
     }
 )
-
-_default = get_default_context()
-Array = _default.Array
-Manager = _default.Manager
-Pipe = _default.Pipe
-Pool = _default.Pool
-RawArray = _default.RawArray
-RawValue = _default.RawValue
-Value = _default.Value
-freeze_support = _default.freeze_support
-get_all_start_methods = _default.get_all_start_methods
-get_context = _default.get_context
-get_start_method = _default.get_start_method
-set_executable = _default.set_executable
-set_forkserver_preload = _default.set_forkserver_preload
-set_start_method = _default.set_start_method
 
 __all__ = [
     "SUBDEBUG",
@@ -269,16 +340,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     from importlib import import_module
 
     home = _HOME_OF.get(name)
     if home is not None:
-        value = globals()[name] = getattr(import_module(home), name)
-        return value
-    if name in _MODULES or f"{__name__}.{name}" in _LATE:
+        value = getattr(import_module(home), name)
+    elif name in _OF_DEFAULT_CONTEXT:
+        value = getattr(import_module(f"{__name__}.context").get_default_context(), name)
+    elif name in _MODULES or f"{__name__}.{name}" in _LATE:
         return import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

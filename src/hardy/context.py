@@ -17,16 +17,16 @@ from multiprocessing.context import (
     get_spawning_popen,
     set_spawning_popen,
 )
-from typing import TYPE_CHECKING, Any
 
 from hardy._proc.process import BaseProcess
 from hardy._stdlib.default import registered_context, set_current_context
 from hardy._stdlib.fallback import names_of_stdlib
-from hardy._stdlib.forkserver import set_preload
-from hardy._stdlib.main_module import is_bootstrapping
+from hardy._stdlib.process import is_bootstrapping
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
     from hardy._exec.pool import Pool
     from hardy._ipc.queues import JoinableQueue, Queue, SimpleQueue
@@ -265,6 +265,8 @@ class BaseContext(stdlib_context.BaseContext):
             TypeError: the names are not a list of strings.
             ValueError: there is no such `on_error`.
         """
+        from hardy._stdlib.forkserver import set_preload
+
         set_preload(module_names, on_error)
 
     def get_all_start_methods(self) -> list[str]:

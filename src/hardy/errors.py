@@ -33,6 +33,7 @@ __all__ = [
     "StartFailed",
     "TasksLost",
     "signal_name",
+    "type_name",
 ]
 
 
@@ -42,6 +43,11 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def type_name(kind: type) -> str:
+    """A type as one writes it: builtins without their module."""
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 class ForkWithThreadsWarning(DeprecationWarning):

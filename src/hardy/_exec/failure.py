@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from hardy._exec.errors import CannotRebuild, TaskResultNotPicklable
 from hardy._proc.child import dumps
-from hardy._stdlib.culprit import find_culprit, type_name
-from hardy.errors import RemoteError
+from hardy._stdlib.culprit import find_culprit
+from hardy.errors import RemoteError, type_name
 
 __all__ = ["Failure", "call_text", "not_picklable", "not_rebuilt", "raised", "rebuild"]
 

@@ -6,10 +6,10 @@ import pickle
 from typing import Any
 
 from hardy._stdlib import by_value
-from hardy._stdlib.culprit import describe, find_culprit, mend, type_name
+from hardy._stdlib.culprit import describe, find_culprit, mend
 from hardy._stdlib.main_module import main_is_importable
 from hardy._stdlib.reducers import LiveDispatchTable
-from hardy.errors import CannotPickle
+from hardy.errors import CannotPickle, type_name
 
 __all__ = ["CODEC", "Session", "dumps", "explain"]
 

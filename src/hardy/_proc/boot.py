@@ -11,18 +11,21 @@ import os
 import pickle
 import signal
 import sys
-import traceback
 from collections.abc import Callable
 from multiprocessing import reduction
 from multiprocessing.process import current_process
 from types import TracebackType
-from typing import Any
 
 from hardy._core import lifeline
 from hardy._proc import child
 from hardy._proc.outcome import Kind, OutcomeFile
-from hardy._stdlib.main_module import import_main, is_bootstrapping, main_line, unguarded_line
+from hardy._stdlib.main_module import import_main, main_line, unguarded_line
+from hardy._stdlib.process import is_bootstrapping
 from hardy.errors import MainGuardMissing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Booting", "check_may_start", "rebuild", "unblock_interrupt"]
 
@@ -144,6 +147,8 @@ def _print(error: BaseException, trace: TracebackType | None, doing: str) -> Non
     if isinstance(error, MainGuardMissing):
         sys.stderr.write(f"MainGuardMissing: {error}\n")
     else:
+        import traceback
+
         traceback.print_exception(type(error), error, trace)
     sys.stderr.flush()
 

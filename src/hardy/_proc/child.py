@@ -10,18 +10,20 @@ from __future__ import annotations
 import io
 import os
 import pickle
-import traceback
-from collections.abc import Callable
 from multiprocessing.process import current_process
-from types import TracebackType
-from typing import Any
 
 from hardy._core import board, lifeline, runtime, tracer
 from hardy._proc.outcome import Kind, OutcomeFile
-from hardy._stdlib import by_value
-from hardy._stdlib.culprit import find_culprit, type_name
 from hardy._stdlib.reducers import LiveDispatchTable
-from hardy._sync.handles import PackedSegment, unpack_segment
+from hardy.errors import type_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any
+
+    from hardy._sync.handles import PackedSegment
 
 __all__ = ["arm", "describe", "dumps", "record", "result_file"]
 
@@ -43,6 +45,8 @@ def arm(parent: Any, outlives: bool, by_thread: bool, slot: int, packed: PackedS
         result: the outcome file, as a DupFd.
     """
     global _result_file
+    from hardy._sync.handles import unpack_segment
+
     runtime.hit("proc.child.before_arm")
     lifeline.arm(_own(parent), outlives, by_thread)
     board.adopt(unpack_segment(packed))
@@ -107,10 +111,17 @@ def _returned(value: Any) -> tuple[Kind, bytes]:
     try:
         return Kind.RETURNED, dumps(value)
     except Exception as error:
-        pickled = by_value.dumps_by_value(value)
-        if pickled is not None:
-            return Kind.RETURNED, pickled
-        path, culprit = find_culprit(value)
+        path, culprit = "", value
+        try:
+            from hardy._stdlib.by_value import dumps_by_value
+            from hardy._stdlib.culprit import find_culprit
+        except (ImportError, OSError):
+            pass  # it has no descriptor left to import them with: then the message says less
+        else:
+            pickled = dumps_by_value(value)
+            if pickled is not None:
+                return Kind.RETURNED, pickled
+            path, culprit = find_culprit(value)
         reason = f"{type(error).__name__}: {error}"
         fields = (type_name(type(value)), type_name(type(culprit)), f"result{path}", reason)
         return Kind.RESULT_NOT_PICKLABLE, pickle.dumps(fields)
@@ -127,13 +138,27 @@ def _exited(error: SystemExit) -> tuple[Kind, bytes]:
 
 def describe(error: BaseException, trace: TracebackType | None) -> bytes:
     """An exception and what can be said of it, pickled: the parent may not be able to rebuild the exception itself."""
-    text = "".join(traceback.format_exception(type(error), error, trace))
+    text = _traceback_text(error, trace)
     try:
         pickled: bytes | None = dumps(error)
         reason = ""
     except Exception as why:
         pickled, reason = None, f"{type(why).__name__}: {why}"
     return pickle.dumps((pickled, type_name(type(error)), _safe_repr(error), text, reason))
+
+
+def _traceback_text(error: BaseException, trace: TracebackType | None) -> str:
+    try:
+        import traceback
+    except (ImportError, OSError):
+        # No descriptor is left to import it with, nor to read a source file.
+        lines = ["Traceback (most recent call last):"]
+        while trace is not None:
+            code = trace.tb_frame.f_code
+            lines.append(f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_name}')
+            trace = trace.tb_next
+        return "\n".join([*lines, f"{type_name(type(error))}: {error}", ""])
+    return "".join(traceback.format_exception(type(error), error, trace))
 
 
 def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:

@@ -16,9 +16,12 @@ import os
 import sys
 import time
 from multiprocessing.process import active_children
-from typing import Any
 
 from hardy._core import lifeline
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["GRACE_S", "watch_exit"]
 

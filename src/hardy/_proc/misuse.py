@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from multiprocessing.process import current_process
-from typing import TYPE_CHECKING, NoReturn
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from hardy._proc.process import BaseProcess
 
 __all__ = ["check_arguments", "check_ours", "refuse_pickle", "refuse_restart", "who"]

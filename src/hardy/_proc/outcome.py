@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import enum
 import fcntl
-import mmap
 import os
 import struct
 from collections.abc import Iterator
@@ -96,6 +95,8 @@ class OutcomeFile:
         if length <= _SMALL_BYTES:
             yield os.pread(self.fd, length, _START)
             return
+        import mmap
+
         with (
             mmap.mmap(self.fd, _START + length, access=mmap.ACCESS_READ) as pages,
             memoryview(pages) as view,

@@ -16,7 +16,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from multiprocessing import popen_fork, process
-from typing import Any
 
 from hardy._core import board, lifeline, runtime
 from hardy._core.lifeline import Child
@@ -25,6 +24,10 @@ from hardy._proc.memory_kills import count_memory_kills
 from hardy._proc.outcome import Kind, OutcomeFile
 from hardy._proc.threads import become_main_thread, warn_of_threads
 from hardy._stdlib.process import flush_std_streams, leave_fork, prepare_exit
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["UNKNOWN_EXITCODE", "Popen"]
 

@@ -14,18 +14,16 @@ import pickle
 import re
 import signal
 import sys
-from collections.abc import Mapping
 from multiprocessing import reduction
 from types import FunctionType
-from typing import Any
 
 from hardy._core import board, lifeline, runtime, tracer
 from hardy._proc import child, verdict
-from hardy._proc.boot import Booting, check_may_start, rebuild
+from hardy._proc.boot import Booting, check_may_start
 from hardy._proc.outcome import above_std_streams
+from hardy._proc.payload import adopt_trace, open_payload, read_process
 from hardy._proc.popen import Popen
 from hardy._stdlib import by_value
-from hardy._stdlib.culprit import describe, find_culprit, mend
 from hardy._stdlib.launch import (
     ForkserverDupFd,
     SpawnDupFd,
@@ -37,8 +35,13 @@ from hardy._stdlib.launch import (
     wait_for_forkserver_end,
 )
 from hardy._stdlib.main_module import take_main
-from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
+from hardy._sync.handles import pack_segment
 from hardy.errors import CannotPickle
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
 
 __all__ = ["Call", "ForkserverPopen", "SpawnPopen"]
 
@@ -67,11 +70,7 @@ class Call:
 
 def _tracing() -> dict[str, Call]:
     segment = tracer.segment()
-    return {} if segment is None else {"hardy_trace": Call(_record, pack_segment(segment))}
-
-
-def _record(packed: PackedSegment) -> None:
-    tracer.adopt(unpack_segment(packed))
+    return {} if segment is None else {"hardy_trace": Call(adopt_trace, pack_segment(segment))}
 
 
 def _adopt_path() -> Call:
@@ -145,8 +144,8 @@ class _FreshPopen(Popen):
     def _opening(self, payload: int) -> bytes:
         """What the stdlib's part of the child reads: the way to the payload, as the two objects that it wants."""
         # The first of the pair lets the child find hardy, which the second needs.
-        pair = (_adopt_path(), Call(_open_payload, self.DupFd(self.duplicate_for_child(payload))))
-        return pickle.dumps(Call(operator.getitem, pair, 1)) + pickle.dumps(Call(_read_process))
+        pair = (_adopt_path(), Call(open_payload, self.DupFd(self.duplicate_for_child(payload))))
+        return pickle.dumps(Call(operator.getitem, pair, 1)) + pickle.dumps(Call(read_process))
 
     def _pickle(self, process_obj: Any) -> bytes:
         try:
@@ -161,6 +160,8 @@ class _FreshPopen(Popen):
             raise self._explain(process_obj, error) from (error if _is_of_user(error) else None)
 
     def _explain(self, process_obj: Any, error: Exception) -> CannotPickle:
+        from hardy._stdlib.culprit import describe, find_culprit, mend
+
         check = by_value.check_reachable if isinstance(error, by_value.Unreachable) else None
         path, culprit = find_culprit(process_obj, check)
         # The user knows them without the underscore.
@@ -264,22 +265,3 @@ def _memfd(name: str, data: bytes | memoryview) -> int:
         os.close(fd)
         raise
     return fd
-
-
-_payload: io.BufferedReader | None = None
-
-
-def _open_payload(passed: Any) -> Any:
-    global _payload
-    fd = passed.detach()
-    os.set_inheritable(fd, False)
-    _payload = open(fd, "rb")  # noqa: SIM115 - read on by `_read_process`
-    return pickle.load(_payload)
-
-
-def _read_process() -> Any:
-    global _payload
-    assert _payload is not None
-    with _payload as file:
-        _payload = None
-        return rebuild(lambda: pickle.load(file), *pickle.load(file))

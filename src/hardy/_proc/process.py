@@ -7,7 +7,6 @@ import signal
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from multiprocessing.context import get_spawning_popen
-from typing import TYPE_CHECKING, Any
 
 from hardy._core import lifeline, runtime, tracer
 from hardy._proc import child, verdict
@@ -22,8 +21,10 @@ from hardy._stdlib.process import (
     set_parent_process,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from asyncio import Future
+    from typing import Any
 
     from hardy._core.ring import Ring
     from hardy._proc.popen import Popen
@@ -290,8 +291,6 @@ class BaseProcess(StdlibProcess):
         self._verdict = None
 
     def _bootstrap(self, parent_sentinel: int | None = None) -> int:
-        # Imported already, by who forked or by the arming: to tell how it went must take no new descriptor.
-
         file = self._result_file or child.result_file()
         assert file is not None
         if parent_sentinel is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hardy._proc.memory_kills import count_memory_kills
 from hardy._proc.outcome import Kind
@@ -17,17 +16,23 @@ from hardy.errors import (
     signal_name,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from hardy._proc.popen import Popen
 
 __all__ = ["Verdict", "check_timeout", "judge", "not_started"]
 
 
-class Verdict(NamedTuple):
+class Verdict:
     """Either a value, or the error to raise in its place."""
 
-    value: Any
-    error: BaseException | None
+    __slots__ = ("error", "value")
+
+    def __init__(self, value: Any, error: BaseException | None) -> None:
+        self.value = value
+        self.error = error
 
     def get(self) -> Any:
         """The value.

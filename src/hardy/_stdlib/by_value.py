@@ -14,9 +14,12 @@ from collections import ChainMap
 from importlib import import_module
 from multiprocessing.reduction import ForkingPickler
 from types import FunctionType
-from typing import Any
 
 from hardy._stdlib.main_module import main_is_importable, reaches_child
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "CLOUDPICKLE_MEND",

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Callable, Iterator
 from functools import partial
 from types import FunctionType
-from typing import Any
 
 from hardy._stdlib.reducers import LiveDispatchTable
+from hardy.errors import type_name
 
-__all__ = ["describe", "find_culprit", "mend", "type_name"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    Check = Callable[[Any], None]
+
+__all__ = ["describe", "find_culprit", "mend"]
 
 _DEEPEST = 30
 _WIDEST = 10_000
 # Who defines one of these says itself what of it travels.
 _OWN_PICKLING = ("__getstate__", "__reduce__", "__reduce_ex__", "__getnewargs__", "__getnewargs_ex__")
 _CONTAINERS = (dict, list, tuple, set, frozenset)
-
-Check = Callable[[Any], None]
 
 
 class _Probe(pickle.Pickler):
@@ -132,11 +136,6 @@ def find_culprit(obj: Any, check: Check | None = None) -> tuple[str, Any]:
         else:
             break
     return path, obj
-
-
-def type_name(kind: type) -> str:
-    """A type as one writes it: builtins without their module."""
-    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def describe(culprit: Any) -> str:

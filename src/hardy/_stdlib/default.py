@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from multiprocessing import context as _context
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["current_context", "registered_context", "set_current_context"]
 
-_get_context: Callable[[], Any]
+_get_context: Callable[[], Any] | None = None
 
 
 def set_current_context(get_context: Callable[[], Any]) -> None:
@@ -19,6 +23,10 @@ def set_current_context(get_context: Callable[[], Any]) -> None:
 
 def current_context() -> Any:
     """The context in force for those who name none: hardy's, never the stdlib's."""
+    if _get_context is None:
+        # Nobody has asked for a context by name.
+        import_module("hardy.context")
+    assert _get_context is not None
     return _get_context()
 
 

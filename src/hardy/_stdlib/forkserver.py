@@ -25,13 +25,16 @@ from multiprocessing import process as _process
 from multiprocessing import resource_tracker as _resource_tracker
 from multiprocessing import spawn as _spawn
 from multiprocessing import util as _util
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["Preload", "call_first", "load", "set_preload", "start_forkserver", "wait_for_forkserver_end"]
 
 _MODES = ("ignore", "warn", "fail")
 # What children need of hardy; what the forkserver has imported, they need not.
-_OURS = ("hardy", "hardy.queues", "hardy.synchronize", "hardy._proc.child", "hardy._proc.popen_fresh")
+_OURS = ("hardy.context", "hardy.queues", "hardy.synchronize", "hardy._proc.child", "hardy._proc.payload")
 
 _server: Any = _forkserver._forkserver
 _starting = threading.Lock()

@@ -12,9 +12,12 @@ from multiprocessing import popen_spawn_posix as _popen_spawn
 from multiprocessing import resource_tracker as _resource_tracker
 from multiprocessing import spawn as _spawn
 from multiprocessing import util as _util
-from typing import Any
 
 from hardy._stdlib.forkserver import start_forkserver, wait_for_forkserver_end
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "ForkserverDupFd",

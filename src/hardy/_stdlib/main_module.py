@@ -6,22 +6,23 @@ process while a module is imported is therefore met by the child too, unless a m
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 import threading
-from collections.abc import Iterator
-from multiprocessing import process as _process
-from multiprocessing import spawn as _spawn
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ast
+    from collections.abc import Iterator
+    from typing import Any
+
+    # A line of the user's program: its file, its number, its text.
+    MainLine = tuple[str, int, str]
 
 __all__ = [
-    "MainLine",
     "import_main",
-    "is_bootstrapping",
     "main_is_importable",
     "main_line",
     "reaches_child",
@@ -32,19 +33,6 @@ __all__ = [
 _NAMES = ("__main__", "__mp_main__")
 # Where the stdlib says what the child is to import.
 _KEYS = ("init_main_from_name", "init_main_from_path")
-
-
-class MainLine(NamedTuple):
-    """A line of the user's program."""
-
-    file: str
-    line: int
-    source: str
-
-
-def is_bootstrapping() -> bool:
-    """Whether this process is a child that does not have its process object yet."""
-    return getattr(_process.current_process(), "_inheriting", False)
 
 
 def take_main(preparation: dict[str, Any]) -> tuple[str | None, str | None]:
@@ -66,10 +54,12 @@ def import_main(name: str | None, path: str | None) -> None:
     Raises:
         Exception: whatever the user's module raises.
     """
+    from multiprocessing import spawn
+
     if name is not None:
-        _spawn._fixup_main_from_name(name)  # type: ignore[attr-defined]
+        spawn._fixup_main_from_name(name)  # type: ignore[attr-defined]
     elif path is not None:
-        _spawn._fixup_main_from_path(path)  # type: ignore[attr-defined]
+        spawn._fixup_main_from_path(path)  # type: ignore[attr-defined]
 
 
 def main_is_importable() -> bool:
@@ -113,7 +103,7 @@ def main_line() -> MainLine | None:
         if frame.f_code.co_name == "<module>" and frame.f_globals.get("__name__") in _NAMES:
             file, line = frame.f_code.co_filename, frame.f_lineno
             source = linecache.getline(file, line, frame.f_globals).strip()
-            return MainLine(file, line, source) if source else None
+            return (file, line, source) if source else None
         frame = frame.f_back
     return None
 
@@ -127,16 +117,20 @@ def unguarded_line() -> MainLine | None:
     found = main_line()
     if found is None:
         return None
+    return None if _is_guarded(found[0], found[1]) else found
+
+
+@functools.cache
+def _is_guarded(file: str, line: int) -> bool:
     # Only here: to import `ast` takes as long as to start a process by fork.
     import ast
     import linecache
 
     try:
-        tree = ast.parse("".join(linecache.getlines(found.file)))
+        tree = ast.parse("".join(linecache.getlines(file)))
     except SyntaxError:
-        return None
-    guarded = any(node.lineno <= found.line <= (node.end_lineno or 0) for node in _guards(tree))
-    return None if guarded else found
+        return True  # it runs all the same: what is on the disk is another program by now
+    return any(node.lineno <= line <= (node.end_lineno or 0) for node in _guards(tree))
 
 
 def _guards(tree: ast.Module) -> Iterator[ast.If]:

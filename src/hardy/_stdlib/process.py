@@ -7,7 +7,6 @@ import os
 from multiprocessing import process as _process
 from multiprocessing import util as _util
 from multiprocessing.process import BaseProcess
-from typing import TYPE_CHECKING, Any
 
 __all__ = [
     "StdlibProcess",
@@ -15,6 +14,7 @@ __all__ = [
     "discard_child",
     "flush_std_streams",
     "forget_ended_children",
+    "is_bootstrapping",
     "leave_fork",
     "prepare_exit",
     "set_parent_process",
@@ -24,7 +24,9 @@ __all__ = [
 # through atexit, so that functions registered in the child run too.
 _BOOTSTRAP_JOINS = "_exit_function" in BaseProcess._bootstrap.__code__.co_names  # type: ignore[attr-defined]
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
 
     class StdlibProcess(BaseProcess):
         """The stdlib's process with the private members that hardy builds upon."""
@@ -71,6 +73,11 @@ def discard_child(process: BaseProcess) -> None:
 def forget_ended_children() -> None:
     """Take all ended processes out of `active_children()`."""
     _process._cleanup()  # type: ignore[attr-defined]
+
+
+def is_bootstrapping() -> bool:
+    """Whether this process is a child that does not have its process object yet."""
+    return getattr(_process.current_process(), "_inheriting", False)
 
 
 def set_parent_process(parent: BaseProcess) -> None:

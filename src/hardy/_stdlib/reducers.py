@@ -5,12 +5,15 @@ from __future__ import annotations
 import copyreg
 from collections.abc import Callable
 from multiprocessing.reduction import ForkingPickler
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["LiveDispatchTable"]
 
 
-class LiveDispatchTable(dict[type, Callable[[Any], Any]]):
+class LiveDispatchTable(dict[type, "Callable[[Any], Any]"]):
     """A dispatch table for `pickle.Pickler` that is never stale.
 
     The stdlib's ForkingPickler copies all registered reducers into a new table for each object that it

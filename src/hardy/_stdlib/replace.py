@@ -5,7 +5,10 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 from collections.abc import Mapping
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["replace_default_context", "replace_names"]
 

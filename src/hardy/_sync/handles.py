@@ -11,17 +11,20 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from multiprocessing import context, reduction
-from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from hardy._core import memory, runtime
 from hardy._core.memory import Segment
 from hardy.errors import AttachError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
 __all__ = ["PackedSegment", "pack_segment", "unpack_segment"]
 
 
-class PackedSegment(NamedTuple):
+class PackedSegment:
     """A segment on its way; pickles.
 
     Attributes:
@@ -33,12 +36,18 @@ class PackedSegment(NamedTuple):
         passed: the descriptor handed to a child that is being started, or None.
     """
 
-    uid: bytes
-    kind: int
-    inode: int
-    sender: int
-    fd: int
-    passed: Any
+    __slots__ = ("fd", "inode", "kind", "passed", "sender", "uid")
+
+    def __init__(self, uid: bytes, kind: int, inode: int, sender: int, fd: int, passed: Any) -> None:
+        self.uid = uid
+        self.kind = kind
+        self.inode = inode
+        self.sender = sender
+        self.fd = fd
+        self.passed = passed
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return PackedSegment, (self.uid, self.kind, self.inode, self.sender, self.fd, self.passed)
 
 
 # The same descriptor must not be handed over twice: spawn refuses a list with doubles.
