@@ -18,7 +18,9 @@ _BASELINE = "multiprocessing"
 _LIBRARIES = ("hardy", _BASELINE)
 _METHODS = ("fork", "spawn", "forkserver")
 _TOUCHED_MIB = 512
-_IMPORT = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+_IMPORT = "import time; t = time.perf_counter(); import {0}; {1}print(time.perf_counter() - t)"
+# What a program does first with what it has imported: each library puts off a part of its imports until then.
+_FIRST_USE = "{0}.Process(target=print); {0}.Queue(); {0}.Lock(); "
 
 
 def _run(*arguments: str) -> float:
@@ -32,8 +34,8 @@ def _measure_start(library: str, method: str, touched_mib: int, count: int) -> f
     return _run("-m", "bench.start", library, method, str(count), "--touched-mib", str(touched_mib))
 
 
-def _measure_import(library: str, count: int) -> float:
-    return sum(_run("-c", _IMPORT.format(library)) for _ in range(count))
+def _measure_import(library: str, use: str, count: int) -> float:
+    return sum(_run("-c", _IMPORT.format(library, use.format(library))) for _ in range(count))
 
 
 def _starts(touched_mib: int) -> Iterator[Cell]:
@@ -52,5 +54,6 @@ def cells() -> Iterator[Cell]:
     """Starts by each method, in a small process and in one that uses much memory; and the import."""
     for touched_mib in (0, _TOUCHED_MIB):
         yield from _starts(touched_mib)
-    imports = {library: partial(_measure_import, library) for library in _LIBRARIES}
-    yield Cell(IMPORT_FAMILY, "import", imports, _BASELINE, {"hardy": Aim(1)})
+    for name, use in (("import", ""), ("import, first process, queue and lock made", _FIRST_USE)):
+        imports = {library: partial(_measure_import, library, use) for library in _LIBRARIES}
+        yield Cell(IMPORT_FAMILY, name, imports, _BASELINE, {"hardy": Aim(1)})

@@ -71,8 +71,9 @@ _HOW = """\
   8 MiB, one connection a file; what came is compared. `@tus/server` never waits for the disk: `hardy` is started with
   `--no-fsync` beside it, and "hardy, fsync", its default, does before the file gets its name.
 - Tickets: a buyer is a process that orders one after the other; the store is on the disk of the machine.
-- The import is timed inside a fresh interpreter, by its own clock. `hardy` imports parts of `multiprocessing`,
-  which are in its figure.
+- The import is timed inside a fresh interpreter, by its own clock. `import hardy` puts off everything until it is asked
+  for, `multiprocessing` a part; so there is a second cell, with a process, a queue and a lock made. What hardy then
+  imports of `multiprocessing` is in its figure.
 """
 
 # The families whose table is followed by one of hardy over each peer.
