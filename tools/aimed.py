@@ -15,21 +15,19 @@ from pathlib import Path
 sys.path.remove(str(Path(__file__).resolve().parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from aimed import meet_scenes, queue_scenes, stepper, sync_scenes
+from aimed import stepper
 from aimed.scene import Broken, aim
+from aimed.scenes import ALL
 
 from hardy._core import runtime
-
-MODULES = (queue_scenes, sync_scenes, meet_scenes)
-SCENES = {kind.__name__: kind for module in MODULES for kind in module.FIRST_TO_RUN + module.FURTHER}
 
 
 def main() -> int:
     """Run the scenes; 1 when a promise was broken."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("scene", nargs="*", help=f"which ones (all): {', '.join(SCENES)}")
+    parser.add_argument("scene", nargs="*", help=f"which ones (all): {', '.join(ALL)}")
     options = parser.parse_args()
-    if unknown := set(options.scene) - set(SCENES):
+    if unknown := set(options.scene) - set(ALL):
         parser.error(f"no such scene: {', '.join(sorted(unknown))}")
     if reason := stepper.why_not():
         print(f"aimed kills: skipped, {reason}")
@@ -38,9 +36,9 @@ def main() -> int:
     print(f"hardy: {runtime.__file__} ({'with failpoints' if runtime.has_failpoints() else 'release'})")
     print(f"{'scene':32} {'instructions':>12} {'elsewhere':>9} {'seconds':>8}  happens at")
     kills, broken = 0, 0
-    for name in options.scene or SCENES:
+    for name in options.scene or ALL:
         try:
-            result = aim(SCENES[name])
+            result = aim(ALL[name])
         except Broken as error:
             broken += 1
             print(f"{name:32} BROKEN: {error}", flush=True)
