@@ -179,21 +179,24 @@ def _condition(shared: Any, pace: Pace, pen: Pen) -> None:
     gives = pen.seat % 2 == 0
     pen.begin(ACQUIRE)
     shared.acquire()
-    flags = RECOVERED if lock.recovered else 0
+    # Also one who is about to wait settles what the dead left: the next after it is not told of them.
+    flags = _inside_alone(pen, lock.recovered)
     if lock.recovered:
         shared.notify_all()  # who died may have owed it
     if gives:
-        flags |= _inside_alone(pen, lock.recovered)
         words[TOKENS] += 1
         shared.notify()
         flags |= _leave_alone(pen)
         pen.end(flags)
     else:
+        flags |= _leave_alone(pen)
         pen.end(flags)
         pen.begin(WAIT)
+        flags = 0
         while not words[TOKENS] and pen.is_running():
             shared.wait()
-        flags = _inside_alone(pen, lock.recovered)
+            flags |= _inside_alone(pen, lock.recovered) | _leave_alone(pen)
+        flags |= _inside_alone(pen, lock.recovered)
         if words[TOKENS]:
             words[TOKENS] -= 1
         flags |= _leave_alone(pen)
