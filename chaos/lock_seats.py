@@ -132,13 +132,16 @@ def _say_held(pen: Pen, kind: int) -> None:
 def _semaphore(shared: Any, pace: Pace, pen: Pen) -> None:
     pen.begin(ACQUIRE)
     with shared:
-        _say_held(pen, 0)
-        permits = PERMITS[pace.plan.subject]
-        held = _held_together(pen)
-        crowded = len(held) > permits and len(_living(pen, held)) > permits
-        pen.end(NOT_ALONE if crowded else 0)
-        pace.hold()
-        pen.ledger.words[HOLDS + pen.seat] = 0
+        try:
+            _say_held(pen, 0)
+            permits = PERMITS[pace.plan.subject]
+            held = _held_together(pen)
+            crowded = len(held) > permits and len(_living(pen, held)) > permits
+            pen.end(NOT_ALONE if crowded else 0)
+            pace.hold()
+        finally:
+            # SIGTERM may raise here: the permit is given back then, and the process still lives for a while.
+            pen.ledger.words[HOLDS + pen.seat] = 0
         pen.begin(RELEASE)
     pen.end()
 
