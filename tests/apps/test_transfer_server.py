@@ -1,13 +1,11 @@
-"""`hardy transfer serve`: over real sockets, with clients that we did not write (curl, tuspy)."""
+"""`hardy transfer serve`: over real sockets, asked by httpx."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -120,32 +118,6 @@ def test_upload_survives_the_kill_of_its_server(folder: Path, server: Server, cl
         assert patch(again, url, offset, BODY[offset:]).status_code == 204
 
     assert (folder / "a.bin").read_bytes() == BODY
-
-
-def test_tuspy_uploads_in_pieces(folder: Path, server: Server) -> None:
-    """A client of others, as it is."""
-    from tusclient.client import TusClient  # type: ignore[import-not-found]
-
-    uploader = TusClient(f"{server.url}uploads/").uploader(
-        file_stream=io.BytesIO(BODY), chunk_size=700_000, metadata={"filename": "t.bin"}, upload_checksum=True
-    )
-    uploader.upload()
-
-    assert (folder / "t.bin").read_bytes() == BODY
-
-
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl: apt-get install curl")
-def test_curl_puts_gets_and_resumes(tmp_path: Path, folder: Path, server: Server) -> None:
-    """`curl -T`, and `curl -C -` over a file that is half there."""
-    (tmp_path / "a.bin").write_bytes(BODY)
-    (tmp_path / "b.bin").write_bytes(BODY[:1_000_000])
-    target = f"{server.url}files/sub/a.bin"
-
-    for options in (["-T", str(tmp_path / "a.bin"), target], ["-C", "-", "-o", str(tmp_path / "b.bin"), target]):
-        subprocess.run(["curl", "-sSf", *options], check=True, timeout=30)
-
-    assert (folder / "sub/a.bin").read_bytes() == BODY
-    assert (tmp_path / "b.bin").read_bytes() == BODY
 
 
 def test_ls_and_rm_say_and_do(folder: Path, server: Server) -> None:

@@ -14,7 +14,7 @@ import pytest
 from helpers.procs import run_script
 from helpers.servers import serving
 
-from hardy.apps.transfer.errors import BadName, NoSuchFile, NoSuchUpload, UploadBusy
+from hardy.apps.transfer.errors import BadName, NameTaken, NoSuchFile, NoSuchUpload, UploadBusy
 from hardy.apps.transfer.folder import Folder
 from hardy.apps.transfer.names import parse_new_name
 from hardy.apps.transfer.upload import Info
@@ -129,6 +129,8 @@ def test_upload_has_one_writer(uploads: Uploads) -> None:
         "a\0b",
         "a\nb",
         "\u202egpj.exe",
+        "a\u200b",
+        "a/ ",
         "x" * 256,
         ".hardy-transfer/x",
         "\udc80",
@@ -146,14 +148,17 @@ def test_folder_follows_no_link(tmp_path: Path, served: Path, uploads: Uploads) 
     (tmp_path / "secret/s").write_text("s")
     (served / "out").symlink_to(tmp_path / "secret")
     (served / "s").symlink_to(tmp_path / "secret/s")
-    info = uploads.create(Info("", 1, "out/new"))
+    info = uploads.create(Info("", 1, "later/new"))
+    (served / "later").symlink_to(tmp_path / "secret")
 
+    with pytest.raises(NameTaken, match="not followed"):
+        uploads.create(Info("", 1, "out/new"))
     for parts in (("out", "s"), ("s",)):
         with pytest.raises(NoSuchFile):
             uploads.folder.open(parts)
     with uploads.open(info.id) as upload:
         upload.write([b"x"])
-        with pytest.raises(Exception, match="not followed"):
+        with pytest.raises(NameTaken, match="not followed"):
             upload.finish()
     assert os.listdir(tmp_path / "secret") == ["s"]
     assert list(uploads.folder.entries(recursive=True)) == []

@@ -54,6 +54,13 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--max-size", type=_bytes, metavar="BYTES", help="the most for one file, as in 20G")
     serve.add_argument("--quota", type=_bytes, metavar="BYTES", help="the most for all files, as in 500G")
     serve.add_argument(
+        "--cors",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="pages of ORIGIN (https://example.org; * for all) may use the server from a browser; can be repeated",
+    )
+    serve.add_argument(
         "--expire", type=float, default=86400.0, metavar="S", help="give uploads up after S idle seconds"
     )
     serve.add_argument(
@@ -130,4 +137,5 @@ def _serve(options: argparse.Namespace) -> int:
         limits=Limits(options.max_size, options.quota),
         lifetime_s=options.expire,
         durable=not options.no_fsync,
+        origins=options.cors,
     )

@@ -5,6 +5,7 @@ Source: RFC 9110 (ranges, conditions), RFC 9530 (Repr-Digest).
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import mimetypes
 import os
@@ -14,7 +15,6 @@ from email.utils import formatdate, parsedate_to_datetime
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hardy.apps.transfer.digests import hash_file, repr_digest
@@ -29,7 +29,15 @@ _MOST_RANGES = 16
 _RANGE = re.compile(r"\s*(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))\s*")
 _MOST_DIGESTS = 1024
 
+# What makes an answer another one than the whole file.
+_SPECIAL = frozenset(
+    (b"range", b"want-repr-digest", b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since")
+)
+_MOST_HEADS = 4096
+
 _digests: dict[Version, str] = {}
+# The head of the answer that is the whole file: to write it anew takes longer than to read a small file.
+_heads: dict[tuple[str, Version], list[tuple[bytes, bytes]]] = {}
 
 
 class Version(tuple[int, ...]):
@@ -80,22 +88,62 @@ def parse_ranges(header: str, size: int) -> list[tuple[int, int]] | None:
     return ranges
 
 
-class Download(Response):
-    """The answer to GET or HEAD for a file.
+class Download:
+    """The answer to GET or HEAD for a file, an ASGI application.
 
     Args:
         descriptor: of the file; it is closed when the answer is sent.
         name: of the file, for its type.
-        request_headers: of the request.
+
+    Attributes:
+        started: whether the head of the answer has been sent.
     """
 
-    def __init__(self, descriptor: int, name: str, request_headers: Headers) -> None:
+    def __init__(self, descriptor: int, name: str) -> None:
         self._file = descriptor
-        self._version = version = Version.of(descriptor)
-        self._type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        self._name = name
+        self._version = Version.of(descriptor)
+        self._gone: asyncio.Future[None] | None = None
+        self.started = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it.
+
+        Raises:
+            SourceChanged: the file was changed meanwhile; an answer that has begun is broken off.
+        """
+        self._receive = receive
+        try:
+            if _SPECIAL.isdisjoint([name for name, _ in scope["headers"]]):
+                await self._send_whole(send, with_body=scope["method"] != "HEAD")
+            else:
+                await self._send_what_is_wanted(scope, send)
+        finally:
+            if self._gone is not None:
+                self._gone.cancel()
+            os.close(self._file)
+
+    async def _send_whole(self, send: Send, *, with_body: bool) -> None:
+        key = (self._name, self._version)
+        head = _heads.get(key)
+        if head is None:
+            self._prepare(Headers(raw=[]))
+            self._decide()
+            if len(_heads) >= _MOST_HEADS:
+                _heads.clear()
+            head = _heads[key] = self._raw_fields()
+        self.started = True
+        await send({"type": "http.response.start", "status": 200, "headers": head})
+        if with_body:
+            await self._send_range(send, 0, self._version.size, last=True)
+        else:
+            await send({"type": "http.response.body", "body": b""})
+
+    def _prepare(self, request_headers: Headers) -> None:
+        version = self._version
+        self._type = mimetypes.guess_type(self._name)[0] or "application/octet-stream"
         self._request = request_headers
         self._boundary = secrets.token_hex(12)
-        self.background = None
         self.status_code = 200
         self.fields = {
             "Accept-Ranges": "bytes",
@@ -107,24 +155,25 @@ class Download(Response):
             "Content-Security-Policy": "sandbox",
         }
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            ranges = self._decide()
-            if self._request.get("Want-Repr-Digest") and self.status_code < 300:
-                self.fields["Repr-Digest"] = repr_digest(await self._sha256())
-            raw = [(key.lower().encode(), value.encode()) for key, value in self.fields.items()]
-            await send({"type": "http.response.start", "status": self.status_code, "headers": raw})
-            if scope["method"] == "HEAD" or not ranges:
-                await send({"type": "http.response.body", "body": b""})
-                return
-            for number, (first, end) in enumerate(ranges):
-                if len(ranges) > 1:
-                    await self._send(send, self._part_head(first, end, number))
-                await self._send_range(send, first, end, last=len(ranges) == 1)
+    def _raw_fields(self) -> list[tuple[bytes, bytes]]:
+        return [(key.lower().encode(), value.encode()) for key, value in self.fields.items()]
+
+    async def _send_what_is_wanted(self, scope: Scope, send: Send) -> None:
+        self._prepare(Headers(scope=scope))
+        ranges = self._decide()
+        if self._request.get("Want-Repr-Digest") and self.status_code < 300:
+            self.fields["Repr-Digest"] = repr_digest(await self._sha256())
+        self.started = True
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self._raw_fields()})
+        if scope["method"] == "HEAD" or not ranges:
+            await send({"type": "http.response.body", "body": b""})
+            return
+        for number, (first, end) in enumerate(ranges):
             if len(ranges) > 1:
-                await send({"type": "http.response.body", "body": self._part_tail()})
-        finally:
-            os.close(self._file)
+                await self._send(send, self._part_head(first, end, number))
+            await self._send_range(send, first, end, last=len(ranges) == 1)
+        if len(ranges) > 1:
+            await send({"type": "http.response.body", "body": self._part_tail()})
 
     def _decide(self) -> list[tuple[int, int]]:
         """Status and headers; the ranges that are to be sent."""
@@ -214,8 +263,22 @@ class Download(Response):
             if not block or first == end:
                 self._check_unchanged()
             await send({"type": "http.response.body", "body": block, "more_body": first < end or not last})
+            if first < end and await self._client_is_gone():
+                return
 
-    async def _read(self, count: int, at: int) -> bytes:
+    async def _client_is_gone(self) -> bool:
+        """Whether nobody takes the rest. The server below says nothing of that when it is given bytes."""
+        if self._gone is None:
+            self._gone = asyncio.ensure_future(self._wait_until_client_is_gone())
+        # Bytes for nobody are taken without a wait: others, and that task, would not come to run.
+        await asyncio.sleep(0)
+        return self._gone.done()
+
+    async def _wait_until_client_is_gone(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def _read(self, count: int, at: int) -> bytes | bytearray:
         """Some bytes of the file: at once when they are in memory, else by a thread, for a disk takes its time."""
         block = bytearray(count)
         try:
@@ -226,7 +289,7 @@ class Download(Response):
             got = -1
         if got != count:
             return await run_in_threadpool(os.pread, self._file, count, at)
-        return bytes(block)
+        return block
 
     def _check_unchanged(self) -> None:
         """Break the answer off, before its last byte, when the file is no longer what its head says."""

@@ -23,6 +23,10 @@ def _nobody(done: int, total: int) -> None:
     pass
 
 
+def _silent(sentence: str) -> None:
+    pass
+
+
 @dataclass(frozen=True)
 class Effort:
     """What a transfer may cost.
@@ -32,12 +36,15 @@ class Effort:
         patience_s: for how long it is tried again without any progress.
         connections: how many ranges are fetched at a time.
         progress: is told of it.
+        notice: is told, a sentence each, what a transfer waits for (a full disk, a server that does not answer), once
+            until something goes on, and what is left out.
     """
 
     limit_rate: int | None = None
     patience_s: float = 60.0
     connections: int = 4
     progress: Progress = _nobody
+    notice: Callable[[str], None] = _silent
 
 
 class Pace:
@@ -66,8 +73,10 @@ class Pace:
 class Patience:
     """Pauses between tries, until nothing has gone on for too long; for all threads of a transfer."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, notice: Callable[[str], None] = _silent) -> None:
         self._seconds = seconds
+        self._notice = notice
+        self._noticed = ""
         self._guard = threading.Lock()
         self._last_s = time.monotonic()
         self._pause_s = _FIRST_PAUSE_S
@@ -76,6 +85,7 @@ class Patience:
         """Something came through."""
         self._last_s = time.monotonic()
         self._pause_s = _FIRST_PAUSE_S
+        self._noticed = ""
 
     def wait(self, error: Exception) -> None:
         """Pause before the next try; or raise the error, when it does not pass or has not for too long."""
@@ -84,6 +94,12 @@ class Patience:
         with self._guard:
             pause_s = self._pause_s
             self._pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        if time.monotonic() + pause_s - self._last_s > self._seconds:
+        left_s = self._seconds - (time.monotonic() - self._last_s)
+        if pause_s > left_s:
             raise error
+        with self._guard:
+            kind = type(error).__name__
+            first, self._noticed = self._noticed != kind, kind
+        if first:
+            self._notice(f"{error}. Trying again, for up to {left_s:.0f} s")
         time.sleep(pause_s)

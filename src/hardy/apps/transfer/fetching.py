@@ -11,6 +11,7 @@ that is another version by then, or by the next start, is begun anew.
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import struct
@@ -34,6 +35,8 @@ _PACED_BYTES = 16 << 10
 _HEAD_BYTES = 4096
 _COUNT = struct.Struct("<q")
 _MOST_VERSIONS = 3
+# So that ".STEM.hardy-part" is a name that a file system takes (255 bytes).
+_LONGEST_STEM = 240
 
 
 def get(
@@ -99,22 +102,38 @@ class _Fetching:
         self._replace = replace
         self._effort = effort
         self._pace = Pace(effort.limit_rate)
-        self._patience = Patience(effort.patience_s)
+        self._patience = Patience(effort.patience_s, effort.notice)
         self._guard = threading.Lock()
-        self._part_path = path.with_name(f".{path.name}.hardy-part")
-        self._journal_path = path.with_name(f".{path.name}.hardy-get")
+        stem = path.name
+        if len(os.fsencode(stem)) > _LONGEST_STEM:
+            stem = hashlib.sha256(os.fsencode(stem)).hexdigest()
+        self._part_path = path.with_name(f".{stem}.hardy-part")
+        self._journal_path = path.with_name(f".{stem}.hardy-get")
         self._part = self._journal = -1
 
     def __enter__(self) -> _Fetching:
-        self._journal = os.open(self._journal_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        try:
-            fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        while True:
+            self._journal = os.open(self._journal_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+            try:
+                fcntl.flock(self._journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                os.close(self._journal)
+                raise UploadBusy(f"another process is fetching {str(self._path)!r}") from None
+            if self._is_current():
+                return self
             os.close(self._journal)
-            raise UploadBusy(f"another process is fetching {str(self._path)!r}") from None
-        return self
+
+    def _is_current(self) -> bool:
+        """Whether the journal still has its name: who was done meanwhile removed it."""
+        try:
+            named = os.stat(self._journal_path, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(named, os.fstat(self._journal))
 
     def __exit__(self, *error: object) -> None:
+        # Nothing to go on with, as when the server could not be reached.
+        self._clear_if_unused()
         for descriptor in (self._part, self._journal):
             if descriptor >= 0:
                 os.close(descriptor)
@@ -156,14 +175,13 @@ class _Fetching:
         finally:
             os.close(here)
         if not same:
-            self._clear_if_unused()
             raise NameTaken(f"{str(self._path)!r} is here already, and another file. Get it with replace, or remove it")
         self._part_path.unlink(missing_ok=True)
         self._journal_path.unlink(missing_ok=True)
         self._effort.progress(self._size, self._size)
 
     def _clear_if_unused(self) -> None:
-        if not os.fstat(self._journal).st_size:
+        if not os.fstat(self._journal).st_size and self._is_current():
             self._journal_path.unlink(missing_ok=True)
 
     def _pieces(self) -> int:
@@ -173,7 +191,8 @@ class _Fetching:
         return min(PIECE_BYTES, self._size - number * PIECE_BYTES)
 
     def _head(self) -> bytes:
-        known = {"url": self._remote.url + self._url, "etag": self._etag, "size": self._size, "piece": PIECE_BYTES}
+        # Not the address of the server, which may come back at another port: the version says what it is.
+        known = {"url": self._url, "etag": self._etag, "size": self._size, "piece": PIECE_BYTES}
         return json.dumps(known).encode().ljust(_HEAD_BYTES)
 
     def _recall(self) -> list[int] | None:

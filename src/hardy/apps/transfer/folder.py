@@ -20,6 +20,8 @@ from hardy.apps.transfer.names import HIDDEN
 __all__ = ["Entry", "Folder"]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# O_NONBLOCK: a pipe would wait for its other end.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _RENAME_NOREPLACE = 1
 _NO_SUCH_CALL = (errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 
@@ -87,9 +89,11 @@ class Folder:
         """
         name = "/".join(parts)
         try:
-            with self.parent_of(parts) as parent:
-                # O_NONBLOCK: a pipe would wait for its other end.
-                opened = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, dir_fd=parent)
+            if len(parts) == 1:
+                opened = os.open(name, _FILE, dir_fd=self._root)
+            else:
+                with self.parent_of(parts) as parent:
+                    opened = os.open(parts[-1], _FILE, dir_fd=parent)
         except (FileNotFoundError, NotADirectoryError):
             raise NoSuchFile(f"there is no file {name!r}") from None
         except OSError as error:
@@ -101,14 +105,30 @@ class Folder:
             raise NoSuchFile(f"{name!r} is no regular file")
         return opened
 
-    def is_there(self, parts: tuple[str, ...]) -> bool:
-        """Whether anything has that name."""
+    def check_free(self, parts: tuple[str, ...], *, replace: bool) -> None:
+        """Check that a file could get that name, before its bytes are sent.
+
+        Args:
+            parts: of the name.
+            replace: whether a file of that name gives way.
+
+        Raises:
+            NameTaken: something is in the way.
+        """
+        name = "/".join(parts)
         try:
             with self.parent_of(parts) as parent:
-                os.stat(parts[-1], dir_fd=parent, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        return True
+                mode = os.stat(parts[-1], dir_fd=parent, follow_symlinks=False).st_mode
+        except FileNotFoundError:
+            return
+        except NotADirectoryError:
+            raise NameTaken(
+                f"no file can be named {name!r}: a part of the way there is a file, or a link (links are not followed)"
+            ) from None
+        if stat.S_ISDIR(mode):
+            raise NameTaken(f"{name!r} is a folder. Take another name, or one in it")
+        if not replace:
+            raise NameTaken(f"{name!r} is there already. Remove it, or upload with replace")
 
     def is_folder(self, parts: tuple[str, ...]) -> bool:
         """Whether a directory has that name."""

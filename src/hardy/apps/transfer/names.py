@@ -22,6 +22,8 @@ _LONGEST_PART, _LONGEST_NAME = 255, 4000
 # Control, unpaired surrogate, line and paragraph separators.
 _REFUSED_KINDS = ("Cc", "Cs", "Zl", "Zp")
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c\ufeff")
+# Spaces of no width. (Those that join letters are part of names in several scripts, and of emoji.)
+_UNSEEN = frozenset("\u200b\u2060\u180e\u00ad")
 
 
 def parse_name(name: str) -> tuple[str, ...]:
@@ -52,12 +54,15 @@ def parse_name(name: str) -> tuple[str, ...]:
 def parse_new_name(name: str) -> tuple[str, ...]:
     """The parts of the name of a file that is to be made: more is refused than for one that is there."""
     for character in name:
-        if character in _TURNS or unicodedata.category(character) in _REFUSED_KINDS:
+        if character in _TURNS | _UNSEEN or unicodedata.category(character) in _REFUSED_KINDS:
             raise BadName(
                 f"{name!a} has the character U+{ord(character):04X}, which cannot be seen or misleads who reads "
                 "the name. Take another name"
             )
-    return parse_name(name)
+    parts = parse_name(name)
+    if blank := next((part for part in parts if part.isspace()), None):
+        raise BadName(f"{name!r} has the part {blank!r}, which cannot be seen. Take another name")
+    return parts
 
 
 def to_url(name: str) -> str:

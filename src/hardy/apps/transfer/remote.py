@@ -19,7 +19,11 @@ _MEANINGS: dict[int, tuple[type[TransferError], str]] = {
     401: (errors.Unauthorized, "it needs a token, or does not know this one (--token)"),
     403: (errors.Forbidden, "that is not allowed"),
     404: (errors.NoSuchFile, "there is no such file or upload"),
+    409: (errors.NameTaken, "another file has that name"),
+    410: (errors.UploadExpired, "the upload was given up"),
     423: (errors.UploadBusy, "another request is writing to the same upload"),
+    460: (errors.ChecksumMismatch, "what came is not what its checksum is of"),
+    507: (errors.DiskFull, "its disk or its quota is full; what came stays"),
 }
 _TIMEOUT = httpx.Timeout(30.0, read=120.0)
 
@@ -35,7 +39,7 @@ class Remote:
 
     def __init__(self, url: str, *, token: str = "", ca: str | None = None) -> None:
         found = urlsplit(url)
-        if found.scheme not in ("http", "https") or not found.netloc:
+        if found.scheme not in ("http", "https") or not found.netloc or found.path not in ("", "/"):
             raise errors.BadRequest(f"the server is given by its address, as in http://127.0.0.1:8000/, not {url!r}")
         self.url = f"{found.scheme}://{found.netloc}"
         headers = {"Authorization": f"Bearer {token}"} if token else {}

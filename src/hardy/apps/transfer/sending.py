@@ -12,13 +12,15 @@ import base64
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from hardy.apps.transfer.digests import hash_file, read_repr_digest, repr_digest
 from hardy.apps.transfer.effort import Effort, Pace, Patience
-from hardy.apps.transfer.errors import BadName, ChecksumMismatch, NameTaken, SourceChanged, TransferError
+from hardy.apps.transfer.errors import BadName, BadRequest, ChecksumMismatch, NameTaken, SourceChanged, TransferError
 from hardy.apps.transfer.names import to_url
 from hardy.apps.transfer.remote import Remote
 from hardy.files import AtomicFile
@@ -63,7 +65,12 @@ def put(
         name += source.name
     if not source.is_dir():
         return [_Sending(remote, source, name, replace, effort).run()]
-    found = [each for each in sorted(source.rglob("*")) if each.is_file() and not each.is_symlink()]
+    found = []
+    for each in sorted(source.rglob("*")):
+        if each.is_file() and not each.is_symlink():
+            found.append(each)
+        elif each.is_symlink() or not each.is_dir():
+            effort.notice(f"{str(each)!r} is left out: it is {'a link' if each.is_symlink() else 'no regular file'}")
     return [
         _Sending(remote, each, f"{name}/{each.relative_to(source).as_posix()}", replace, effort).run() for each in found
     ]
@@ -79,15 +86,17 @@ class _Sending:
         self._replace = replace
         self._effort = effort
         self._pace = Pace(effort.limit_rate)
-        self._patience = Patience(effort.patience_s)
-        key = hashlib.sha256("\0".join([remote.url, str(path), name, str(replace)]).encode("utf-8", "surrogateescape"))
+        self._patience = Patience(effort.patience_s, effort.notice)
         folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "hardy-transfer"
         folder.mkdir(parents=True, exist_ok=True)
-        self._memory = folder / f"{key.hexdigest()[:32]}.json"
+        self._memory = folder / f"{_short_hash(str(path), name, str(replace))}-{_short_hash(remote.url)}.json"
 
     def run(self) -> str:
-        self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        # O_NONBLOCK: a pipe would wait for its other end.
+        self._file = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
+            if not stat.S_ISREG(os.fstat(self._file).st_mode):
+                raise BadRequest(f"{str(self._path)!r} is no regular file: it has no length that could be told")
             self._version = self._look()
             self._size = self._version[1]
             self._send()
@@ -100,8 +109,7 @@ class _Sending:
         return [found.st_ino, found.st_size, found.st_mtime_ns]
 
     def _send(self) -> None:
-        address = self._recall()
-        offset = self._where(address) if address else None
+        address, offset = self._recall()
         if offset is None:
             try:
                 address = self._create()
@@ -132,6 +140,11 @@ class _Sending:
                     continue
                 self._give_up(address)
                 raise
+            except NameTaken:
+                # It was free when the upload began.
+                if not self._is_there_already():
+                    raise
+                return self._give_up(address)
             except (OSError, TransferError) as error:
                 if isinstance(error, TransferError) and error.status in _GONE:
                     self._forget()
@@ -188,8 +201,7 @@ class _Sending:
                 self._patience.wait(error)
                 continue
             address = str(answer.headers["Location"])
-            with AtomicFile(self._memory, durable=False) as file:
-                file.write(json.dumps({"upload": address, "version": self._version}).encode())
+            self._remember(address)
             return address
 
     def _where(self, address: str) -> int | None:
@@ -231,12 +243,23 @@ class _Sending:
         self._effort.progress(self._size, self._size)
         return bool(there) and there == hash_file(self._file)
 
-    def _recall(self) -> str:
-        try:
-            known = json.loads(self._memory.read_bytes())
-            return str(known["upload"]) if known["version"] == self._look() else ""
-        except (OSError, ValueError, KeyError, TypeError):
-            return ""
+    def _recall(self) -> tuple[str, int | None]:
+        """An upload of this file that was begun, and how much of it the server has; None: none to go on with."""
+        known = _read_memory(self._memory, self._version)
+        if known and (offset := self._where(known)) is not None:
+            return known, offset
+        # The same server may have come back at another port: of another, none has an upload of that address.
+        for memory in self._memory.parent.glob(f"{self._memory.name.partition('-')[0]}-*.json"):
+            address = urlsplit(_read_memory(memory, self._version)).path
+            if address and (offset := self._where(address)) is not None:
+                self._remember(address)
+                memory.unlink(missing_ok=True)
+                return address, offset
+        return "", None
+
+    def _remember(self, address: str) -> None:
+        with AtomicFile(self._memory, durable=False) as file:
+            file.write(json.dumps({"upload": address, "version": self._version}).encode())
 
     def _forget(self) -> None:
         self._memory.unlink(missing_ok=True)
@@ -247,3 +270,16 @@ class _Sending:
         except (OSError, TransferError):
             pass  # it expires
         self._forget()
+
+
+def _short_hash(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _read_memory(path: Path, version: list[int]) -> str:
+    """The address of an upload of that version of the file; "": none is remembered."""
+    try:
+        known = json.loads(path.read_bytes())
+        return str(known["upload"]) if known["version"] == version else ""
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

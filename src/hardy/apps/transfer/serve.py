@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import sys
+from collections.abc import Sequence
 
 from hardy.apps._web import Site, address_of, keep_serving, listen
 from hardy.apps.transfer.access import Access
@@ -15,6 +17,9 @@ from hardy.apps.transfer.uploads import Uploads
 from hardy.apps.transfer.web import make_app
 
 __all__ = ["serve"]
+
+# No path, not even a slash: browsers send none, and compare all of it.
+_ORIGIN = re.compile(r"https?://[^/?#\s]+")
 
 
 def serve(
@@ -29,6 +34,7 @@ def serve(
     limits: Limits = Limits(),  # noqa: B008 (it cannot be changed)
     lifetime_s: float = 86400.0,
     durable: bool = True,
+    origins: Sequence[str] = (),
 ) -> int:
     """Serve a folder until SIGINT or SIGTERM. Prints the address.
 
@@ -43,12 +49,13 @@ def serve(
         limits: what uploads may take.
         lifetime_s: after so long without a byte an upload is given up.
         durable: whether a file is on the disk (fsync) before it gets its name.
+        origins: whose pages may use the server from a browser; "*": all.
 
     Returns:
         The exit status: 0; 1 when it cannot serve; 2 when what was asked for cannot be meant.
     """
     has_token = bool(read_token or write_token)
-    if problem := _problem(host, workers, has_token, lifetime_s):
+    if problem := _problem(host, workers, has_token, lifetime_s, origins):
         print(f"hardy transfer serve: {problem}", file=sys.stderr)
         return 2
     try:
@@ -67,16 +74,19 @@ def serve(
     with listener:
         address = address_of(listener, host, "https" if tls else "http")
         print(f"serving {os.path.realpath(folder)} at {address}", flush=True)
-        args = (folder, access, limits, lifetime_s, durable)
+        args = (folder, access, limits, lifetime_s, durable, tuple(origins))
         site = Site("hardy transfer serve", "transfer", make_app, args, "uploads go on where they were", tls)
         return keep_serving(site, listener, workers)
 
 
-def _problem(host: str, workers: int, has_token: bool, lifetime_s: float) -> str:
+def _problem(host: str, workers: int, has_token: bool, lifetime_s: float, origins: Sequence[str]) -> str:
     if workers < 1:
         return f"--workers must be 1 at least, not {workers}"
     if not lifetime_s > 0:
         return f"--expire must be more than 0, not {lifetime_s:g}"
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            return f"--cors is an origin as a browser names it (https://example.org), or *, not {origin!r}"
     if not has_token and not _is_loopback(host):
         return (
             f"on {host} everybody in reach could read and write: set --write-token or --read-token, "

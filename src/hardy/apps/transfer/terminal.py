@@ -39,20 +39,42 @@ def _is_address(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
 
+def _server_and_name(address: str) -> tuple[str, str]:
+    """The server of an address, and the name of what it is the address of; "": of the server itself.
+
+    Raises:
+        BadRequest: it is neither.
+    """
+    found = urlsplit(address)
+    if found.path.startswith("/files/"):
+        return f"{found.scheme}://{found.netloc}", url_to_name(found.path.removeprefix("/files/").encode())
+    if found.path not in ("", "/"):
+        raise BadRequest(
+            f"{address!r} is neither the address of a server (http://127.0.0.1:8000/) nor of something on it "
+            "(http://127.0.0.1:8000/files/...)"
+        )
+    return f"{found.scheme}://{found.netloc}", ""
+
+
 def _split(options: argparse.Namespace) -> tuple[str, list[str]]:
     """The server's address, which may stand anywhere, and the rest; an address of a file is both."""
     addresses = [text for text in options.paths if _is_address(text)]
     rest = [text for text in options.paths if not _is_address(text)]
     if not addresses:
         raise BadRequest("the server's address is missing, as in http://127.0.0.1:8000/")
-    if len({urlsplit(each).netloc for each in addresses}) > 1:
+    found = [_server_and_name(each) for each in addresses]
+    if len({server for server, _ in found}) > 1:
         raise BadRequest("one server at a time")
+    named = [name for _, name in found if name]
     if options.command == "get":
-        paths = [urlsplit(each).path for each in addresses]
-        rest += [url_to_name(path.removeprefix("/files/").encode()) for path in paths if path.startswith("/files/")]
+        rest += named
+    elif named:
+        if options.to or len(named) > 1:
+            raise BadRequest("where it goes to is said once: by an address of a folder (.../files/films/), or by --to")
+        options.to = named[0]
     if not rest:
         raise BadRequest("what is to be transferred is missing")
-    return addresses[0], rest
+    return found[0][0], rest
 
 
 @contextmanager
@@ -60,8 +82,15 @@ def _effort(options: argparse.Namespace, what: str) -> Iterator[Effort]:
     """With a progress bar, where there is a terminal to draw it on."""
     console = Console(stderr=True)
     connections = getattr(options, "connections", 1)
-    if options.quiet or not console.is_terminal:
+
+    def notice(sentence: str) -> None:
+        console.print(f"hardy transfer {options.command}: {sentence}", markup=False, highlight=False, soft_wrap=True)
+
+    if options.quiet:
         yield Effort(options.limit_rate, options.patience, connections)
+        return
+    if not console.is_terminal:
+        yield Effort(options.limit_rate, options.patience, connections, notice=notice)
         return
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=console) as bar:
@@ -70,7 +99,7 @@ def _effort(options: argparse.Namespace, what: str) -> Iterator[Effort]:
         def show(done: int, total: int) -> None:
             bar.update(task, completed=done, total=total)
 
-        yield Effort(options.limit_rate, options.patience, connections, show)
+        yield Effort(options.limit_rate, options.patience, connections, show, notice)
 
 
 def _put(options: argparse.Namespace) -> int:
@@ -98,8 +127,9 @@ def _get(options: argparse.Namespace) -> int:
 
 
 def _ls(options: argparse.Namespace) -> int:
-    with Remote(options.server, token=options.token or "", ca=options.ca) as remote:
-        entries = remote.list(options.folder, recursive=options.recursive)
+    server, folder = _server_and_name(options.server)
+    with Remote(server, token=options.token or "", ca=options.ca) as remote:
+        entries = remote.list(f"{folder}/{options.folder}", recursive=options.recursive)
     if options.json:
         print(json.dumps(entries))
         return 0

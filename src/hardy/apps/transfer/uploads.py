@@ -35,7 +35,6 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 
 from hardy.apps.transfer.errors import (
-    NameTaken,
     NoSuchUpload,
     UploadBusy,
     UploadExpired,
@@ -112,13 +111,11 @@ class Uploads:
             wanted: what it is to become; its id is given here.
 
         Raises:
-            NameTaken: there is a file of that name, and it is not to be replaced.
+            NameTaken: something is in the way of that name.
             DiskFull: there is no room even for that.
         """
         if wanted.name:
-            parts = parse_new_name(wanted.name)
-            if not wanted.replace and self.folder.is_there(parts):
-                raise NameTaken(f"{wanted.name!r} is there already. Remove it, or upload with replace")
+            self.folder.check_free(parse_new_name(wanted.name), replace=wanted.replace)
         info = replace(wanted, id=secrets.token_hex(16))
         if wanted.name == "" and wanted.concat != "partial":
             info = replace(info, name=info.id)

@@ -16,22 +16,26 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hardy.apps.transfer.access import Access
+from hardy.apps.transfer.digests import read_repr_digest
 from hardy.apps.transfer.download import Download
-from hardy.apps.transfer.errors import TransferError, from_os_error
+from hardy.apps.transfer.errors import BadRequest, NoSuchFile, SourceChanged, TransferError, from_os_error
 from hardy.apps.transfer.folder import Entry, Folder
 from hardy.apps.transfer.names import parse_name, parse_new_name, to_url, url_to_name
 from hardy.apps.transfer.tus import Limits, Tus, receive, sweep
@@ -42,6 +46,13 @@ __all__ = ["make_app"]
 
 _PAGE = Path(__file__).with_name("page.html")
 _LONGEST_SWEEP_S = 300.0
+# What the scripts of other pages may read of an answer: all that a tus client, and one that downloads, goes by.
+_EXPOSED = (
+    *("Location", "Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"),
+    *("Upload-Offset", "Upload-Length", "Upload-Defer-Length", "Upload-Metadata", "Upload-Expires", "Upload-Concat"),
+    *("ETag", "Accept-Ranges", "Content-Range", "Content-Length", "Repr-Digest", "Last-Modified"),
+)
+_PREFLIGHT_S = 3600
 
 
 class _Files:
@@ -59,28 +70,36 @@ class _Files:
         return HTMLResponse(_PAGE.read_text(encoding="utf-8"), headers={"Cache-Control": "no-cache"})
 
     async def file(self, request: Request) -> Response:
-        """`/files/NAME`."""
-        # Not the path that was decoded already: a name need not be UTF-8.
-        raw: bytes = request.scope.get("raw_path") or request.url.path.encode()
-        name = url_to_name(raw.partition(b"?")[0].partition(b"/files/")[2])
+        """`/files/NAME`, but for a download: a list, PUT, DELETE."""
+        name = _name_in(request.scope)
         if request.method in ("GET", "HEAD"):
-            if not name or name.endswith("/"):
-                return await self._list(request, parse_name(name[:-1]) if name else ())
-            return await self._download(request, name)
+            return await self._list(request, parse_name(name[:-1]) if name else ())
         if request.method == "PUT":
             return await self._put(request, name)
         await run_in_threadpool(self._folder.remove, parse_name(name))
         return Response(status_code=204)
 
-    async def _download(self, request: Request, name: str) -> Response:
-        parts = parse_name(name)
+    async def download(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """GET or HEAD of a file: an ASGI application by itself, since small files feel each layer above it."""
+        name = _name_in(scope)
         try:
-            opened = await run_in_threadpool(self._folder.open, parts)
-        except TransferError:
-            if await run_in_threadpool(self._folder.is_folder, parts):
-                return Response(status_code=307, headers={"Location": f"/files/{to_url(name)}/"})
-            raise
-        return Download(opened, name, request.headers)
+            parts = parse_name(name)
+            # Not by a thread: to go to one and back takes longer than to open a file whose folder is in memory.
+            opened = self._folder.open(parts)
+        except (TransferError, OSError) as error:
+            refusal = await _refuse(Request(scope), error)
+            if isinstance(error, NoSuchFile) and self._folder.is_folder(parts):
+                refusal = Response(status_code=307, headers={"Location": f"/files/{to_url(name)}/"})
+            await refusal(scope, receive, send)
+            return
+        answer = Download(opened, name)
+        try:
+            await answer(scope, receive, send)
+        except SourceChanged as error:
+            if not answer.started:
+                await (await _refuse(Request(scope), error))(scope, receive, send)
+                return
+            print(f"hardy transfer serve: {name!r}: {error}", file=sys.stderr, flush=True)
 
     async def _list(self, request: Request, parts: tuple[str, ...]) -> Response:
         recursive = request.query_params.get("recursive", "") in ("1", "true", "yes")
@@ -89,6 +108,7 @@ class _Files:
 
     async def _put(self, request: Request, name: str) -> Response:
         parse_new_name(name)
+        sha256 = self._sha256_of_put(request.headers)
         length = request.headers.get("Content-Length", "")
         replaces = request.headers.get("If-None-Match") != "*"
         known = int(length) if length.isdecimal() else None
@@ -98,7 +118,7 @@ class _Files:
             whole = await receive(request, upload, self._tus.room(known), self._tus.quota)
             if whole and known is None:
                 await run_in_threadpool(upload.begin, upload.offset, upload.offset)
-            await run_in_threadpool(upload.finish)
+            await run_in_threadpool(upload.finish, sha256)
             # What did not come whole cannot be gone on with: nobody was told its address.
             if not upload.done:
                 return Response(status_code=400)
@@ -106,6 +126,38 @@ class _Files:
             await run_in_threadpool(upload.remove)
             upload.close()
         return Response(status_code=201, headers={"Location": f"/files/{to_url(name)}"})
+
+    @staticmethod
+    def _sha256_of_put(headers: Headers) -> str:
+        """What the body is to have; "" when it was not told.
+
+        Raises:
+            BadRequest: the body is not the file as it is to be.
+        """
+        if "Content-Range" in headers:
+            raise BadRequest(
+                "a PUT brings the whole file, and this one (Content-Range) a part of it. An upload that goes on where "
+                "it was is made with tus, at /uploads/"
+            )
+        if headers.get("Content-Encoding", "identity").lower() != "identity":
+            refused = BadRequest(
+                "the body is stored as it comes, and this one says that it is encoded (Content-Encoding)"
+            )
+            refused.status = 415
+            raise refused
+        return read_repr_digest(headers.get("Repr-Digest") or headers.get("Content-Digest", ""))
+
+
+def _is_download(scope: Scope) -> bool:
+    """Whether a file is asked for, and not a list (its path ends with a slash)."""
+    path: str = scope["path"]
+    return scope["method"] in ("GET", "HEAD") and path.startswith("/files/") and not path.endswith("/")
+
+
+def _name_in(scope: Scope) -> str:
+    # Not the path that was decoded already: a name need not be UTF-8.
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return url_to_name(raw.partition(b"?")[0].partition(b"/files/")[2])
 
 
 def _say(entry: Entry) -> dict[str, Any]:
@@ -130,6 +182,7 @@ def make_app(
     limits: Limits = Limits(),  # noqa: B008
     lifetime_s: float = 86400.0,
     durable: bool = True,
+    origins: Sequence[str] = (),
     on_step: Callable[[str], None] | None = None,
 ) -> ASGIApp:
     """The ASGI application.
@@ -140,6 +193,7 @@ def make_app(
         limits: what uploads may take.
         lifetime_s: after so long without a byte an upload is given up.
         durable: whether a file is on the disk (fsync) before it has its name.
+        origins: whose pages may use the server from a browser, as in "https://example.org", besides its own; "*": all.
         on_step: is called after each step of an upload's life, see `uploads.STEPS`.
     """
     folder = Folder(path)
@@ -166,5 +220,22 @@ def make_app(
         Route("/uploads/{id}", tus.upload, methods=every, name="upload"),
     ]
     handlers: Any = {TransferError: _refuse, HTTPException: _refuse, OSError: _refuse}
-    app = Starlette(routes=routes, lifespan=life, exception_handlers=handlers)
-    return access.guard(app)
+    others = Starlette(routes=routes, lifespan=life, exception_handlers=handlers)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and _is_download(scope):
+            await files.download(scope, receive, send)
+        else:
+            await others(scope, receive, send)
+
+    guarded = access.guard(app)
+    if not origins:
+        return guarded
+    return CORSMiddleware(
+        guarded,
+        allow_origins=origins,
+        allow_methods=["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"],
+        allow_headers=["*"],
+        expose_headers=_EXPOSED,
+        max_age=_PREFLIGHT_S,
+    )

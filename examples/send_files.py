@@ -1,0 +1,46 @@
+"""An upload is interrupted at the half, and goes on from there; then the file is fetched back in parallel ranges.
+
+It needs the extra `transfer` (pip install 'hardy[transfer]'), and prints:
+
+    interrupted at 50 %
+    gone on from 50 %
+    what came back is the same: True
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from hardy.apps.transfer import Effort, Remote, get, put
+
+
+class Interrupted(Exception):
+    """Stands for Ctrl-C, a kill, a cable that was pulled."""
+
+
+def stop_at_half(done: int, total: int) -> None:
+    if done >= total // 2:
+        raise Interrupted
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["XDG_STATE_HOME"] = folder  # where the client remembers what it has begun
+        film, shelf = Path(folder, "film.mkv"), Path(folder, "shelf")
+        film.write_bytes(os.urandom(32 << 20))
+        shelf.mkdir()
+        serve = [sys.executable, "-m", "hardy", "transfer", "serve", str(shelf), "--port", "0"]
+        with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
+            with Remote(server.stdout.readline().split()[-1]) as remote:
+                try:
+                    put(remote, film, effort=Effort(progress=stop_at_half))
+                except Interrupted:
+                    print("interrupted at 50 %")
+                seen = []
+                put(remote, film, effort=Effort(progress=lambda done, total: seen.append(100 * done // total)))
+                print(f"gone on from {seen[0]} %")
+                (path,) = get(remote, "film.mkv", Path(folder, "here"))
+                print("what came back is the same:", path.read_bytes() == film.read_bytes())
+            server.terminate()
