@@ -16,31 +16,24 @@ from pathlib import Path
 from hardy.apps.transfer import Effort, Remote, get, put
 
 
-class Interrupted(Exception):
-    """Stands for Ctrl-C, a kill, a cable that was pulled."""
-
-
 def stop_at_half(done: int, total: int) -> None:
     if done >= total // 2:
-        raise Interrupted
+        raise InterruptedError  # stands for Ctrl-C, a kill, a cable that was pulled
 
 
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["XDG_STATE_HOME"] = folder  # where the client remembers what it has begun
-        film, shelf = Path(folder, "film.mkv"), Path(folder, "shelf")
-        film.write_bytes(os.urandom(32 << 20))
-        shelf.mkdir()
-        serve = [sys.executable, "-m", "hardy", "transfer", "serve", str(shelf), "--port", "0"]
-        with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
-            with Remote(server.stdout.readline().split()[-1]) as remote:
-                try:
-                    put(remote, film, effort=Effort(progress=stop_at_half))
-                except Interrupted:
-                    print("interrupted at 50 %")
-                seen = []
-                put(remote, film, effort=Effort(progress=lambda done, total: seen.append(100 * done // total)))
-                print(f"gone on from {seen[0]} %")
-                (path,) = get(remote, "film.mkv", Path(folder, "here"))
-                print("what came back is the same:", path.read_bytes() == film.read_bytes())
-            server.terminate()
+with tempfile.TemporaryDirectory() as folder:
+    os.environ["XDG_STATE_HOME"] = folder  # where the client remembers what it has begun
+    film, seen = Path(folder, "film.mkv"), []
+    film.write_bytes(os.urandom(32 << 20))
+    serve = [sys.executable, "-m", "hardy", "transfer", "serve", tempfile.mkdtemp(dir=folder), "--port", "0"]
+    with subprocess.Popen(serve, stdout=subprocess.PIPE, text=True) as server:
+        with Remote(server.stdout.readline().split()[-1]) as remote:
+            try:
+                put(remote, film, effort=Effort(progress=stop_at_half))
+            except InterruptedError:
+                print("interrupted at 50 %")
+            put(remote, film, effort=Effort(progress=lambda done, total: seen.append(100 * done // total)))
+            print(f"gone on from {seen[0]} %")
+            (path,) = get(remote, film.name, Path(folder, "here"))
+            print("what came back is the same:", path.read_bytes() == film.read_bytes())
+        server.terminate()
