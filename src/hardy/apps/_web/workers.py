@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import sys
@@ -66,24 +67,29 @@ def address_of(listener: socket.socket, host: str, scheme: str = "http") -> str:
 
 
 def _serve(site: Site, listener: socket.socket) -> None:
-    # uvicorn takes these for itself, and raises them again when it has ended: then they have done their work.
+    server: uvicorn.Server | None = None
+
+    def tell(number: int, frame: FrameType | None) -> None:
+        # While it serves, uvicorn takes these for itself; and raises them again at its end: then they have done
+        # their work.
+        if server is None or not server.started:
+            os._exit(0)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _do_nothing)
+        signal.signal(number, tell)
     # A listener that is handed over does not pass TCP_NODELAY on, and each answer would wait 40 ms for an ACK.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     certificate, key = site.tls or (None, None)
     config = uvicorn.Config(
         site.make_app(*site.args),
         log_level="warning",
+        access_log=False,
         timeout_graceful_shutdown=_GRACE_S,
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
-    uvicorn.Server(config).run(sockets=[listener])
-
-
-def _do_nothing(number: int, frame: FrameType | None) -> None:
-    pass
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
 
 
 class _Told(Exception):
@@ -96,20 +102,34 @@ def keep_serving(site: Site, listener: socket.socket, workers: int) -> int:
     Returns:
         The exit status: 0; 1 when a worker cannot serve.
     """
+    told = waits = False
+    me = os.getpid()
 
     def tell(number: int, frame: FrameType | None) -> None:
-        raise _Told
+        nonlocal told, waits
+        if os.getpid() != me:
+            # A worker that has not come to serve yet: nothing is begun, and no code may catch this.
+            os._exit(0)
+        told = True
+        # Not in the midst of a start: nobody would know of that worker, and end it.
+        if waits:
+            waits = False
+            raise _Told
 
     running: list[Process] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, tell)
     try:
         while True:
-            while len(running) < workers:
+            while len(running) < workers and not told:
                 process = Process(target=_serve, args=(site, listener), name=site.name)
                 process.start()
                 running.append(process)
+            waits = True
+            if told:
+                return 0
             wait([process.sentinel for process in running])
+            waits = False
             for process in [process for process in running if not process.is_alive()]:
                 running.remove(process)
                 if not _may_go_on(process, site):
@@ -117,6 +137,7 @@ def keep_serving(site: Site, listener: socket.socket, workers: int) -> int:
     except _Told:
         return 0
     finally:
+        waits = False
         for process in running:
             process.terminate()
         for process in running:
@@ -135,4 +156,9 @@ def _may_go_on(process: Process, site: Site) -> bool:
     except Exception as error:
         print(f"{site.command}: a worker cannot serve: {error}", file=sys.stderr)
         return False
-    return False
+    print(
+        f"{process.name!r} (pid {process.pid}) has ended, as it was told to. Another takes its place",
+        file=sys.stderr,
+        flush=True,
+    )
+    return True
