@@ -3,7 +3,7 @@
 The tests are those of the running interpreter (`test._test_multiprocessing`). Each run is a process tree of its own; a
 test that takes too long is counted as hung, its tree killed, and the run goes on with the next test. The exit status
 is 1 for any test that the standard library passes and hardy does not, unless tests/compat/intended_differences.py
-gives the reason.
+gives the reason. With --write, the counts are put into docs/en/conformance.md.
 """
 
 from __future__ import annotations
@@ -18,11 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-COMPAT = Path(__file__).resolve().parents[1] / "tests/compat"
+ROOT = Path(__file__).resolve().parents[1]
+COMPAT = ROOT / "tests/compat"
+PAGE = ROOT / "docs/en/conformance.md"
+BEGIN, END = "<!-- conformance: the table begins -->", "<!-- conformance: the table ends -->"
 WORDS = ("passed", "failed", "hung", "skipped")
 SIDES = ("stdlib", "hardy")
 METHODS = ("fork", "spawn", "forkserver")
@@ -44,6 +48,16 @@ class Run:
     def counts(self) -> str:
         count = collections.Counter(self.outcomes.values())
         return ", ".join(f"{count[word]} {word}" for word in WORDS)
+
+    def row(self, intended: Mapping[str, str], unexpected: int) -> str:
+        """Its line in the table."""
+        count = collections.Counter(self.outcomes.values())
+        bad = [test for test, word in self.outcomes.items() if word in ("failed", "hung")]
+        cells = [count[word] for word in WORDS]
+        if self.side == "hardy":
+            cells += [sum(test in intended for test in bad), unexpected]
+        shown = [*map(str, cells), "", ""][:6]
+        return f"| {'.'.join(map(str, sys.version_info[:3]))} | {self.method} | {self.side} | {' | '.join(shown)} |"
 
 
 def read_journal(path: Path) -> tuple[dict[str, str], str | None, bool]:
@@ -125,6 +139,21 @@ def watch(process: subprocess.Popen[bytes], journal: Path, limit_s: float) -> st
     return "failed"
 
 
+def write_page(page: Path, rows: list[str]) -> None:
+    """Put rows into the page's table, in the place of those of the same Python, start method and side."""
+    before, _, rest = page.read_text().partition(BEGIN)
+    old, _, after = rest.partition(END)
+    lines = old.strip().splitlines()
+    table = {tuple(line.split(" | ")[:3]): line for line in [*lines[2:], *rows]}
+
+    def place(key: tuple[str, ...]) -> tuple[list[int], int, int]:
+        version = [int(part) for part in key[0].strip("| ").split(".")]
+        return version, METHODS.index(key[1]), SIDES.index(key[2])
+
+    body = [*lines[:2], *(table[key] for key in sorted(table, key=place))]
+    page.write_text("\n".join([before + BEGIN, *body, END + after]))
+
+
 def main() -> int:
     """Run, print the counts of each, and what hardy does not pass."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -133,7 +162,15 @@ def main() -> int:
     parser.add_argument("--match", default="", help="a regular expression for CLASS.TEST")
     parser.add_argument("--limit-s", type=float, default=60.0, help="seconds until a test is taken for hung")
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
+    parser.add_argument("--tests", metavar="FOLDER", help="where to find tests that this Python's `test` package lacks")
+    parser.add_argument("--write", action="store_true", help="put the counts into docs/en/conformance.md")
     options = parser.parse_args()
+    if options.write and (options.match or options.side):
+        parser.error("--write is for whole runs: it does not go with --match and --side")
+    if options.tests:
+        if not Path(options.tests).is_dir():
+            parser.error(f"--tests: there is no folder {options.tests!r}")
+        os.environ["CONFORMANCE_TESTS"] = os.path.abspath(options.tests)
     if importlib.util.find_spec("test._test_multiprocessing") is None:
         version = ".".join(map(str, sys.version_info[:2]))
         print(f"this Python has no test package; on Debian and Ubuntu: apt-get install libpython{version}-testsuite")
@@ -167,6 +204,9 @@ def main() -> int:
         ]
         if any(line.startswith(f"{run.method}:") for line in unexpected):
             print(run.output)
+    if options.write:
+        worse = collections.Counter(line.partition(":")[0] for line in unexpected)
+        write_page(PAGE, [run.row(intended, worse[run.method]) for run in runs])
     print("\n".join(["unexpected:", *unexpected]) if unexpected else "no unexpected difference")
     return int(bool(unexpected))
 

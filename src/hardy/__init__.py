@@ -125,7 +125,6 @@ _LATE = {
         "active_children",
         "allow_connection_pickling",
         "cpu_count",
-        "current_process",
         "get_logger",
         "log_to_stderr",
         "parent_process",
@@ -181,6 +180,8 @@ _LATE = {
     "hardy.observe.logs": ("logging_queue",),
     "hardy.observe.timeline": ("span", "trace"),
     "hardy.pipeline": ("Pipeline", "current_delivery"),
+    # Not of `multiprocessing`: that of hardy says more when the main process joins itself.
+    "hardy.process": ("current_process",),
     "hardy.queues": ("DeadLetter", "Empty", "Full", "JoinableQueue", "Lease", "Queue", "SimpleQueue", "TaskQueue"),
     "hardy.supervise": ("ChildSpec", "Supervisor", "SupervisorEvent"),
     "hardy.synchronize": (

@@ -368,7 +368,8 @@ class RemoteTraceback(Exception):
 
 
 def _rebuild(kind: type[HardyError], message: str, fields: dict[str, object]) -> HardyError:
-    error = kind.__new__(kind, message)
+    # That of the base with the largest struct (OSError), which may stand behind another in the list of bases.
+    error: HardyError = kind.__base__.__new__(kind, message)  # type: ignore
     error.args = (message,)
     error.__dict__.update(fields)
     return error

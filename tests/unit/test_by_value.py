@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import pytest
@@ -19,8 +20,12 @@ ctx = hardy.get_context("{method}")
 class Point:
     def __init__(self, x): self.x = x
 
+class Oops(Exception): pass
+
 factor = 2
 def work(x): return Point(x * factor)
+
+def fail(): raise Oops("there")
 
 def show(process):
     process.start()
@@ -31,7 +36,11 @@ print(type(point) is Point, point.x)
 print(show(ctx.Process(target=lambda: factor)))
 queue = ctx.Queue()
 print(show(ctx.Process(target=queue.put, args=(Point(5),))), queue.get().x)
+failed = ctx.Process(target=fail)
+failed.start()
+print(type(failed.exception()) is Oops, failed.exception().__cause__.traceback_text.count("in fail"))
 """
+SHOWN = ["True 42", "2", "None 5", "True 1"]
 
 
 def run(arguments: list[str], text: str) -> subprocess.CompletedProcess[str]:
@@ -48,7 +57,7 @@ def test_what_is_typed_travels(how: str, method: str) -> None:
 
     done = run(["-c", text], "") if how == "-c" else run(["-"] if how == "heredoc" else ["-i", "-q"], text)
 
-    assert done.stdout.splitlines() == ["True 42", "2", "None 5"], done.stderr
+    assert done.stdout.splitlines() == SHOWN, done.stderr
 
 
 @pytest.mark.parametrize("method", FRESH)
@@ -59,7 +68,7 @@ def test_what_is_typed_is_refused_with_the_mend_when_cloudpickle_is_missing(meth
     assert done.returncode == 1
     assert done.stderr.count("Traceback") == 1
     for text in (
-        "target is a function (work, <stdin>, line 9)",
+        "target is a function (work, <stdin>, line 11)",
         "defined in __main__, which is no file that a child could import",
         "pip install 'hardy[cloudpickle]'",
         "get_context('fork')",
@@ -82,6 +91,9 @@ with ctx.Pool(1) as pool:
     print([point.x for point in pool.imap(work, [4])], pool.apply(getattr, (Point(5), "x")))
 with hardy.ProcessPoolExecutor(1, mp_context=ctx) as executor:
     print([point.x for point in executor.map(work, [6])], executor.submit(lambda: work).result()(7).x)
+    class Oops(Exception): pass
+    def fail(): raise Oops("there")
+    print(type(executor.submit(fail).exception()) is Oops)
 """
 REFUSED = """
 import sys; sys.modules["cloudpickle"] = None
@@ -115,7 +127,7 @@ def test_what_is_typed_travels_to_workers_of_pools(method: str) -> None:
     """As task, argument and result; a class comes back as the class that it is here."""
     done = run(["-"], POOLS.format(method=method))
 
-    assert done.stdout.splitlines() == ["[2, 4, 6] True", "[8] 5", "[12] 14"], done.stderr
+    assert done.stdout.splitlines() == ["[2, 4, 6] True", "[8] 5", "[12] 14", "True"], done.stderr
 
 
 @pytest.mark.parametrize("method", FRESH)
@@ -126,7 +138,9 @@ def test_what_is_typed_is_refused_with_the_mend_by_pools_when_cloudpickle_is_mis
     *refusals, last = done.stdout.splitlines()
     assert len(refusals) == 3, done.stderr
     for refusal in refusals:
-        assert refusal.startswith("True cannot send this tuple: object[0] is a function (work, <stdin>, line 5)")
+        assert refusal.startswith(
+            "True cannot send this task to a worker: function is a function (work, <stdin>, line 5)"
+        )
         assert "pip install 'hardy[cloudpickle]'" in refusal
     assert last == "1 1"
 
@@ -161,6 +175,23 @@ def test_lambdas_travel_through_queues() -> None:
     queue.put([lambda: 5])
 
     assert queue.get()[0]() == 5
+
+
+def test_what_cloudpickle_refuses_is_found_by_its_path() -> None:
+    """Within functions and classes too; its reason is told and is the cause, and what it can carry is not blamed."""
+    lock = threading.Lock()
+    process = (
+        get_default_context().get_context("spawn").Process(target=lambda: lock.acquire(), args=(lambda: 1,), name="w1")
+    )
+
+    with pytest.raises(CannotPickle, match=r"cannot start 'w1'.*\(TypeError: cannot pickle '_thread.lock'") as caught:
+        process.start()
+
+    assert caught.value.path == "target.<variable lock>"
+    assert isinstance(caught.value.__cause__, TypeError)
+    with pytest.raises(CannotPickle) as caught:
+        Queue().put([lambda: 1, {"a": lambda: lock}])
+    assert caught.value.path == "object[1]['a'].<variable lock>"
 
 
 def test_files_and_views_are_refused_all_the_same() -> None:
@@ -198,4 +229,4 @@ def test_what_a_notebook_defines_travels(method: str) -> None:
 
     done = run(["-c", NOTEBOOK], TYPED.format(method=method))
 
-    assert done.stdout.splitlines() == ["True 42", "2", "None 5"], done.stderr
+    assert done.stdout.splitlines() == SHOWN, done.stderr

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hardy import CannotPickle, CannotUnpickle, Queue
+from hardy import CannotPickle, CannotUnpickle, Queue, errors, executor
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +113,24 @@ def test_cannot_pickle_error_travels_itself() -> None:
     got = queue.get()
 
     assert (str(got), got.path) == (str(caught.value), "object[0]")
+
+
+ERRORS = [
+    kind
+    for name in sorted({*errors.__all__, *executor.__all__})
+    if isinstance(kind := getattr(errors, name, None) or getattr(executor, name), type)
+    and issubclass(kind, errors.HardyError)
+]
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_every_error_travels(kind: type[errors.HardyError]) -> None:
+    """With its text and its fields, whatever it derives from."""
+    error = errors._rebuild(kind, "what happened", {"pid": 3})
+
+    again = pickle.loads(pickle.dumps(error))
+
+    assert (type(again), again.args, again.pid) == (kind, ("what happened",), 3)
 
 
 def test_error_of_a_reduce_method_is_told() -> None:

@@ -227,6 +227,21 @@ def test_pool_that_is_made_beside_a_thread_warns_once() -> None:
     assert [warning.filename for warning in got] == [__file__]
 
 
+def test_pool_of_new_interpreters_beside_a_thread_does_not_warn(recwarn: pytest.WarningsRecorder) -> None:
+    """Nothing is forked."""
+    leave = threading.Event()
+    thread = threading.Thread(target=leave.wait, name="refresher")
+    thread.start()
+
+    with hardy.get_context("spawn").Pool(1) as pool:
+        squares = pool.map(square, range(3))
+    leave.set()
+    thread.join()
+
+    assert squares == [0, 1, 4]
+    assert not [str(warning.message) for warning in recwarn]
+
+
 def test_every_task_ends_when_workers_are_killed_all_the_time() -> None:
     """Busy, idle, and starting ones."""
     with hardy.Pool(3) as pool:

@@ -78,9 +78,13 @@ def test_error_that_cannot_travel_is_told_in_words(
 def test_argument_that_cannot_be_pickled_fails_its_task(executor: hardy.ProcessPoolExecutor) -> None:
     """The path to it is in the error."""
     error = executor.submit(take_anything, [1, threading.Lock()]).exception(GIVE_UP_S)
+    with pytest.raises(hardy.CannotPickle) as caught:
+        list(executor.map(take_anything, [1] * 50 + [threading.Lock()], chunksize=4))
 
-    assert isinstance(error, (hardy.CannotPickle, PicklingError, TypeError))
-    assert "_thread.lock" in str(error)
+    assert isinstance(error, hardy.CannotPickle)
+    assert isinstance(error, (PicklingError, TypeError))
+    assert (error.path, caught.value.path) == ("args[0][1]", "items[50]")
+    assert "args[0][1] is a _thread.lock" in str(error)
 
 
 def test_argument_that_cannot_be_rebuilt_fails_its_task(executor: hardy.ProcessPoolExecutor) -> None:

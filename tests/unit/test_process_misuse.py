@@ -15,7 +15,7 @@ from helpers.procs import run_script
 
 from hardy import errors
 from hardy.context import get_default_context
-from hardy.process import Process, active_children
+from hardy.process import Process, active_children, current_process
 
 METHODS = ["fork", "spawn", "forkserver"]
 # Longer than any child takes here; a test that waits so long has failed.
@@ -255,6 +255,8 @@ def test_join_of_oneself_is_refused() -> None:
 
     assert isinstance(error, AssertionError)
     assert "this very process" in str(error)
+    with pytest.raises(AssertionError, match=rf"'MainProcess' \(pid {os.getpid()}\) is this very process"):
+        current_process().join()
 
 
 def test_closed_process_is_named() -> None:

@@ -373,7 +373,7 @@ cdef class Channel(Ring):
         cdef char *to = NULL
         cdef View view
         if self.closed and not self._drain:
-            raise Closed(f"{self!r} is closed in this process")
+            raise Closed(f"{self!r} is closed in this process; get before close()")
         self.segment.check()
         got.small = small
         got.room = 0
@@ -444,7 +444,7 @@ cdef class Channel(Ring):
         cdef bint wait = block
         cdef long long deadline = deadline_ns(timeout if wait else None)
         if self.closed:
-            raise Closed(f"{self!r} is closed in this process")
+            raise Closed(f"{self!r} is closed in this process; get before close()")
         self.segment.check()
         # The one that was kept from the last call; another thread may be at it meanwhile.
         cdef Basket b = self._basket or Basket()

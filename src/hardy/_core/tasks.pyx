@@ -108,7 +108,7 @@ cdef class LeaseRing(Channel):
         cdef char *to
         cdef int rc
         if self.closed:
-            raise Closed(f"{self!r} is closed in this process")
+            raise Closed(f"{self!r} is closed in this process; get before close()")
         self.segment.check()
         cdef unsigned int who = HDY_ENDED_FOR_LOOPS if loop else HDY_ENDED_FOR_TAKES
         if self._hold(h, small, HDY_SLOT_DEAD if dead else HDY_SLOT_READY, wait, deadline, who):

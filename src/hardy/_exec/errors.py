@@ -10,6 +10,7 @@ from multiprocessing.pool import MaybeEncodingError  # type: ignore[attr-defined
 from hardy.errors import HardyError, ProcessDied, RemoteError, ResultNotPicklable
 
 __all__ = [
+    "AnyTimeout",
     "CannotRebuild",
     "PoisonTask",
     "PoolBroken",
@@ -42,14 +43,14 @@ class PoisonTask(WorkerDied):
 
 
 if sys.version_info >= (3, 11):
-    _Timeout = TimeoutError
+    AnyTimeout = TimeoutError
 else:
 
-    class _Timeout(TimeoutError, concurrent.futures.TimeoutError):
+    class AnyTimeout(TimeoutError, concurrent.futures.TimeoutError):
         """What both of them, which became one in Python 3.11, are caught as."""
 
 
-class TaskTimeout(HardyError, _Timeout):
+class TaskTimeout(HardyError, AnyTimeout):
     """A task ran longer than its `timeout`; its worker was killed, and has another one in its place.
 
     Attributes:

@@ -12,8 +12,8 @@ from types import TracebackType
 from typing import Any, NamedTuple
 
 from hardy._exec.errors import CannotRebuild, TaskResultNotPicklable
-from hardy._proc.child import dumps
-from hardy._stdlib.culprit import find_culprit
+from hardy._proc.child import pickle_error
+from hardy._stdlib.refusal import Refusal
 from hardy.errors import RemoteError, type_name
 
 __all__ = ["Failure", "call_text", "not_picklable", "not_rebuilt", "raised", "rebuild"]
@@ -82,18 +82,14 @@ def raised(error: BaseException, call: str) -> Failure:
     who = _who()
     if call:
         trace += f"It was raised by {call} in {who}.\n"
-    pickled, reason = None, ""
-    try:
-        pickled = dumps(error)
-    except BaseException as why:
-        reason = f"{type(why).__name__}: {why}"
+    pickled, reason = pickle_error(error)
     return Failure("raised", pickled, type_name(type(error)), _full_repr(error), trace, reason, "", who)
 
 
-def not_picklable(value: object, error: BaseException, call: str) -> Failure:
+def not_picklable(value: object, error: Exception, call: str) -> Failure:
     """The failure of a task whose result cannot travel."""
     why = error.__cause__ or error
-    path, culprit = find_culprit(value)
+    path, culprit, _ = Refusal.by_pickle(value, error)
     return Failure(
         "not picklable",
         None,

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from hardy._exec.engine import State
+from hardy._exec.errors import AnyTimeout
 from hardy.errors import Closed
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class Stream:
                     raise StopIteration
                 left = None if until is None else until - time.monotonic()
                 if left is not None and left <= 0:
-                    raise TimeoutError
+                    raise AnyTimeout("the next result was not ready in time")
                 self._change.wait(left)
             taken = self._ready.popleft()
             self._given += 1 if isinstance(taken, Failed) else len(taken)

@@ -89,7 +89,10 @@ class Task:
         self.attempts = 1
         self.slot: Slot | None = None
         trailer = TASK.pack(task, kind)
-        self.message = message = pack(content, trailer, by_value=True, main_is_there=main_is_there)
+        places = ("function", "args", "kwargs") if kind == Kind.CALL else ("function", "items")
+        self.message = message = pack(
+            content, trailer, by_value=True, main_is_there=main_is_there, places=places, base=base
+        )
         self.nbytes = len(message) if type(message) is bytes else message.nbytes
         self.content = content
 

@@ -11,20 +11,17 @@ travel nor one that cannot be rebuilt ever reaches the ring's own code: it conce
 from __future__ import annotations
 
 import pickle
+import re
 import struct
 from typing import Any
 
 from hardy._core.memory import Segment
 from hardy._ipc.pickling import Session, explain
 from hardy._ipc.queues import Queue
-from hardy._stdlib.by_value import (
-    CLOUDPICKLE_MEND,
-    Unreachable,
-    check_all_reachable,
-    dumps_by_value,
-    has_cloudpickle,
-)
+from hardy._stdlib.by_value import Unreachable, check_all_reachable
+from hardy._stdlib.refusal import Refusal, carry
 from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
+from hardy.errors import CannotPickle
 
 __all__ = ["RESULT", "TASK", "Kind", "Message", "MessageRing", "open_message", "pack"]
 
@@ -72,7 +69,15 @@ class Message:
 _REFUSALS = (pickle.PicklingError, TypeError, AttributeError, ValueError, RecursionError)
 
 
-def pack(obj: Any, trailer: bytes, *, by_value: bool = False, main_is_there: bool = True) -> Any:
+def pack(
+    obj: Any,
+    trailer: bytes,
+    *,
+    by_value: bool = False,
+    main_is_there: bool = True,
+    places: tuple[str, ...] = (),
+    base: int = 0,
+) -> Any:
     """The message that holds an object: its bytes, or a `Message` when it has large buffers.
 
     Args:
@@ -81,6 +86,8 @@ def pack(obj: Any, trailer: bytes, *, by_value: bool = False, main_is_there: boo
         by_value: whether functions and classes that have no importable name travel too, with cloudpickle.
         main_is_there: whether the receiver has what is defined in this process's `__main__`; else that has no
             importable name.
+        places: what the error calls the parts of a task.
+        base: the number of the first item of a task.
 
     Raises:
         CannotPickle: with the path to the culprit.
@@ -93,8 +100,9 @@ def pack(obj: Any, trailer: bytes, *, by_value: bool = False, main_is_there: boo
         if not isinstance(error, _REFUSALS):
             raise  # by the user's own __reduce__
         if by_value:
-            return _pack_by_value(obj, trailer, error)
-        raise explain(obj, error) from error
+            return _pack_by_value(obj, trailer, error, places, base)
+        refusal = Refusal.by_pickle(obj, error)
+        raise _explain(refusal, places, base) from refusal.cause
     session.written.append(trailer)
     data = b"".join(session.written)
     buffers = session.give_back()
@@ -102,19 +110,26 @@ def pack(obj: Any, trailer: bytes, *, by_value: bool = False, main_is_there: boo
         try:
             check_all_reachable(obj, data)
         except Unreachable as error:
-            return _pack_by_value(obj, trailer, error)
+            return _pack_by_value(obj, trailer, error, places, base)
     return data if buffers is None else Message(data, buffers)
 
 
-def _pack_by_value(obj: Any, trailer: bytes, error: Exception) -> Any:
+def _pack_by_value(obj: Any, trailer: bytes, error: Exception, places: tuple[str, ...], base: int) -> Any:
     """What pickle refuses (lambdas, closures, classes of a function), by cloudpickle if it is installed."""
-    pickled = dumps_by_value(obj)
-    if pickled is not None:
-        return pickled + trailer
-    explained = explain(obj, error)
-    if not has_cloudpickle():
-        explained.args = (f"{explained.args[0]}; or {CLOUDPICKLE_MEND}",)
-    raise explained from error
+    carried = carry(obj, error)
+    if isinstance(carried, bytes):
+        return carried + trailer
+    raise _explain(carried, places, base) from carried.cause
+
+
+def _explain(refusal: Refusal, places: tuple[str, ...], base: int) -> CannotPickle:
+    place = re.match(r"\[(\d+)\](?:\[(\d+)\])?", refusal.path) if places else None
+    if place is None:
+        return explain(refusal, "this", f"object{refusal.path}")
+    part, item = places[int(place[1])], place[2]
+    number = "" if item is None else f"[{int(item) + base}]"
+    where = f"{part}{number}{refusal.path[place.end() :]}"
+    return explain(refusal, "this task to a worker", where, "the worker")
 
 
 def open_message(message: Any) -> Any:

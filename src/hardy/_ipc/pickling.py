@@ -6,9 +6,9 @@ import pickle
 from typing import Any
 
 from hardy._stdlib import by_value
-from hardy._stdlib.culprit import describe, find_culprit, mend
 from hardy._stdlib.main_module import main_is_importable
 from hardy._stdlib.reducers import LiveDispatchTable
+from hardy._stdlib.refusal import Refusal, carry
 from hardy.errors import CannotPickle, type_name
 
 __all__ = ["CODEC", "Session", "dumps", "explain"]
@@ -93,27 +93,22 @@ def dumps(obj: Any) -> tuple[bytes, list[memoryview] | None]:
         data = written[0] if len(written) == 1 else b"".join(written)
         if _may_be_unreachable:
             by_value.check_all_reachable(obj, data)
-    except by_value.Unreachable:
+    except by_value.Unreachable as error:
         # A reader that was forked, or that is a thread, has it; another needs cloudpickle, and is told so.
-        by_itself = by_value.dumps_by_value(obj)
-        return (data, session.buffers or None) if by_itself is None else (by_itself, None)
+        carried = carry(obj, error)
+        return (carried, None) if isinstance(carried, bytes) else (data, session.buffers or None)
     except Exception as error:
-        by_itself = by_value.dumps_by_value(obj)
-        if by_itself is None:
-            raise explain(obj, error) from error
-        return by_itself, None
+        carried = carry(obj, error)
+        if isinstance(carried, bytes):
+            return carried, None
+        raise explain(carried, f"this {type_name(type(obj))}", f"object{carried.path}") from carried.cause
     return data, session.give_back()
 
 
-def explain(obj: Any, error: Exception) -> CannotPickle:
-    """The error for an object that pickle refused with `error`: the path to the culprit, and the mend."""
-    path, culprit = find_culprit(obj, by_value.check_reachable if isinstance(error, by_value.Unreachable) else None)
-    where = f"object{path}"
-    return CannotPickle(
-        f"cannot send this {type_name(type(obj))}: {where} is a {describe(culprit)}, which cannot be pickled "
-        f"({type(error).__name__}: {error}). Nothing was sent. Instead, {mend(culprit)}",
-        path=where,
-    )
+def explain(refusal: Refusal, what: str, where: str, receiver: str = "the receiver") -> CannotPickle:
+    """The error for what cannot travel: the path to the culprit, and the mend."""
+    text = f"cannot send {what}: {refusal.sentence(where)}. Nothing was sent. Instead, {refusal.mend(receiver)}"
+    return CannotPickle(text, path=where)
 
 
 CODEC = (dumps, pickle.loads)

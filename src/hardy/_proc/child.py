@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hardy._sync.handles import PackedSegment
 
-__all__ = ["arm", "describe", "dumps", "record", "result_file"]
+__all__ = ["arm", "describe", "dumps", "pickle_error", "record", "result_file"]
 
 runtime._declare("proc.child.before_arm", "proc.child.before_run", "proc.child.after_run")
 
@@ -111,18 +111,16 @@ def _returned(value: Any) -> tuple[Kind, bytes]:
     try:
         return Kind.RETURNED, dumps(value)
     except Exception as error:
-        path, culprit = "", value
+        path, culprit, reason = "", value, f"{type(error).__name__}: {error}"
         try:
-            from hardy._stdlib.by_value import dumps_by_value
-            from hardy._stdlib.culprit import find_culprit
+            from hardy._stdlib.refusal import carry
         except (ImportError, OSError):
-            pass  # it has no descriptor left to import them with: then the message says less
+            pass  # it has no descriptor left to import it with: then the message says less
         else:
-            pickled = dumps_by_value(value)
-            if pickled is not None:
-                return Kind.RETURNED, pickled
-            path, culprit = find_culprit(value)
-        reason = f"{type(error).__name__}: {error}"
+            carried = carry(value, error)
+            if isinstance(carried, bytes):
+                return Kind.RETURNED, carried
+            path, culprit, reason = carried.path, carried.culprit, carried.reason
         fields = (type_name(type(value)), type_name(type(culprit)), f"result{path}", reason)
         return Kind.RESULT_NOT_PICKLABLE, pickle.dumps(fields)
 
@@ -139,11 +137,7 @@ def _exited(error: SystemExit) -> tuple[Kind, bytes]:
 def describe(error: BaseException, trace: TracebackType | None) -> bytes:
     """An exception and what can be said of it, pickled: the parent may not be able to rebuild the exception itself."""
     text = _traceback_text(error, trace)
-    try:
-        pickled: bytes | None = dumps(error)
-        reason = ""
-    except Exception as why:
-        pickled, reason = None, f"{type(why).__name__}: {why}"
+    pickled, reason = pickle_error(error)
     return pickle.dumps((pickled, type_name(type(error)), _safe_repr(error), text, reason))
 
 
@@ -159,6 +153,25 @@ def _traceback_text(error: BaseException, trace: TracebackType | None) -> str:
             trace = trace.tb_next
         return "\n".join([*lines, f"{type_name(type(error))}: {error}", ""])
     return "".join(traceback.format_exception(type(error), error, trace))
+
+
+def pickle_error(error: BaseException) -> tuple[bytes | None, str]:
+    """An exception, pickled, by value where its class has no name that another process could import.
+
+    Returns:
+        None when it cannot be; and why.
+    """
+    try:
+        return dumps(error), ""
+    except Exception as why:
+        try:
+            from hardy._stdlib.refusal import carry
+        except (ImportError, OSError):
+            return None, f"{type(why).__name__}: {why}"
+        carried = carry(error, why)
+        return (carried, "") if isinstance(carried, bytes) else (None, carried.reason)
+    except BaseException as why:
+        return None, f"{type(why).__name__}: {why}"
 
 
 def _without_our_frames(trace: TracebackType | None) -> TracebackType | None:

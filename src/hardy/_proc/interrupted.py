@@ -43,7 +43,9 @@ def _end_unhearing_children() -> None:
     error = getattr(sys, "last_type", None)
     if error is None or not issubclass(error, KeyboardInterrupt):
         return
-    busy: dict[Any, bool] = {child: True for child in active_children() if not child.daemon}
+    children: list[Any] = active_children()
+    # The server of a manager ignores Ctrl-C; the exit function of the stdlib's, which comes next, ends it.
+    busy = {child: True for child in children if not child.daemon and not getattr(child, "ended_at_exit", False)}
     deadline = time.monotonic() + GRACE_S
     while busy and time.monotonic() < deadline:
         for child in list(busy):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hardy._proc.process import BaseProcess
 
-__all__ = ["check_arguments", "check_ours", "refuse_pickle", "refuse_restart", "who"]
+__all__ = ["check_arguments", "check_ours", "refuse_join_of_main", "refuse_pickle", "refuse_restart", "who"]
 
 
 def check_arguments(target: object, name: object, args: object, kwargs: object, outlive_parent: object) -> None:
@@ -80,6 +80,15 @@ def check_ours(process: BaseProcess, doing: str) -> None:
         f"can only {doing}: {who(process)} was made by process {process._parent_pid}, and this is process {here}; "
         "do it there, or let the two talk through a queue or an event"
     )
+
+
+def refuse_join_of_main(timeout: float | None = None) -> None:
+    """`current_process().join()` in the process that began the program.
+
+    Raises:
+        AssertionError: always.
+    """
+    check_ours(current_process(), "join a child process")  # type: ignore[arg-type]
 
 
 def refuse_pickle(process: BaseProcess) -> NoReturn:

@@ -79,7 +79,8 @@ class Popen(popen_fork.Popen):
         Raises:
             OSError: one cannot be had; none is left.
         """
-        warn_of_threads()
+        if process_objs:
+            warn_of_threads()
         popens: list[Popen] = []
         forked = 0
         try:

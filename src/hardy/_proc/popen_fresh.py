@@ -15,7 +15,6 @@ import re
 import signal
 import sys
 from multiprocessing import reduction
-from types import FunctionType
 
 from hardy._core import board, lifeline, runtime, tracer
 from hardy._proc import child, verdict
@@ -42,6 +41,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
+
+    from hardy._stdlib.refusal import Refusal
 
 __all__ = ["Call", "ForkserverPopen", "SpawnPopen"]
 
@@ -153,26 +154,21 @@ class _FreshPopen(Popen):
             by_value.check_all_reachable(process_obj, pickled)
             return pickled
         except Exception as error:
-            by_itself = by_value.dumps_by_value(process_obj)
-            if by_itself is not None:
-                return by_itself
-            # What pickle itself says is in the message; an error of the user's own code has a traceback to show.
-            raise self._explain(process_obj, error) from (error if _is_of_user(error) else None)
+            from hardy._stdlib.refusal import carry
 
-    def _explain(self, process_obj: Any, error: Exception) -> CannotPickle:
-        from hardy._stdlib.culprit import describe, find_culprit, mend
+            carried = carry(process_obj, error)
+            if isinstance(carried, bytes):
+                return carried
+            # What pickle itself says is in the message, and there is no more to it.
+            cause = None if carried.error is error and not carried.is_of_user else carried.cause
+            raise self._explain(process_obj, carried) from cause
 
-        check = by_value.check_reachable if isinstance(error, by_value.Unreachable) else None
-        path, culprit = find_culprit(process_obj, check)
+    def _explain(self, process_obj: Any, refusal: Refusal) -> CannotPickle:
         # The user knows them without the underscore.
-        where = re.sub(r"^\._(args|kwargs|target)\b|^\.", lambda match: match[1] or "self.", path)
-        instead = mend(culprit, "the child")
-        if isinstance(culprit, (FunctionType, type)) and not by_value.has_cloudpickle():
-            instead = f"{instead}; or {by_value.CLOUDPICKLE_MEND}"
+        where = re.sub(r"^\._(args|kwargs|target)\b|^\.", lambda match: match[1] or "self.", refusal.path)
         return CannotPickle(
-            f"cannot start {process_obj.name!r} with {self.method!r}: {where or 'it'} is a {describe(culprit)}, which "
-            f"cannot be pickled ({type(error).__name__}: {error}). Nothing was started. Instead, {instead}; or use "
-            "get_context('fork')",
+            f"cannot start {process_obj.name!r} with {self.method!r}: {refusal.sentence(where or 'it')}. Nothing was "
+            f"started. Instead, {refusal.mend('the child')}; or use get_context('fork')",
             path=where,
         )
 
@@ -244,14 +240,6 @@ def _write_small(fd: int, data: bytes) -> None:
         os.write(fd, data)
     except BrokenPipeError:
         pass  # killed already: whoever asks for its result is told
-
-
-def _is_of_user(error: Exception) -> bool:
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    module = "" if trace is None else trace.tb_frame.f_globals.get("__name__", "")
-    return module.partition(".")[0] not in ("hardy", "multiprocessing")
 
 
 def _memfd(name: str, data: bytes | memoryview) -> int:

@@ -11,13 +11,14 @@ from multiprocessing.context import get_spawning_popen
 from hardy._core import lifeline, runtime, tracer
 from hardy._proc import child, verdict
 from hardy._proc.interrupted import watch_exit
-from hardy._proc.misuse import check_arguments, check_ours, refuse_pickle, refuse_restart, who
+from hardy._proc.misuse import check_arguments, check_ours, refuse_join_of_main, refuse_pickle, refuse_restart, who
 from hardy._proc.outcome import OutcomeFile
 from hardy._stdlib.process import (
     StdlibProcess,
     add_child,
     discard_child,
     forget_ended_children,
+    set_join_of_main,
     set_parent_process,
 )
 
@@ -357,3 +358,6 @@ class ParentProcess(BaseProcess):
         return self._pid
 
     pid = ident
+
+
+set_join_of_main(refuse_join_of_main)

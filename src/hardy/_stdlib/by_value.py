@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 __all__ = [
     "CLOUDPICKLE_MEND",
     "Unreachable",
+    "check_all",
     "check_all_reachable",
-    "check_reachable",
     "dumps_by_value",
     "has_cloudpickle",
 ]
@@ -39,28 +39,31 @@ class Unreachable(Exception):
 
 class _Check(ForkingPickler):
     def reducer_override(self, obj: Any) -> Any:
-        check_reachable(obj)
+        if isinstance(obj, (type, FunctionType)) and obj.__module__ == "__main__" and not reaches_child(obj):
+            raise Unreachable(
+                f"{obj.__qualname__!r} is defined in __main__, which is no file that a child could import"
+            )
         return NotImplemented
 
 
-def check_reachable(obj: Any) -> None:
-    """Refuse a function or class that the child would look up in vain.
+def check_all(obj: Any) -> None:
+    """Refuse what pickle does not take, and functions and classes that the child would look up in vain.
 
     Raises:
-        Unreachable: it is defined in `__main__`, and that is no file.
+        Unreachable: one is defined in `__main__`, and that is no file.
+        Exception: of pickle.
     """
-    if isinstance(obj, (type, FunctionType)) and obj.__module__ == "__main__" and not reaches_child(obj):
-        raise Unreachable(f"{obj.__qualname__!r} is defined in __main__, which is no file that a child could import")
+    _Check(io.BytesIO(), 5).dump(obj)
 
 
 def check_all_reachable(obj: Any, pickled: bytes) -> None:
-    """The same for everything that an object refers to.
+    """The same for an object that pickle takes.
 
     Raises:
         Unreachable: as above.
     """
     if b"__main__" in pickled and not main_is_importable():
-        _Check(io.BytesIO(), 5).dump(obj)
+        check_all(obj)
 
 
 def has_cloudpickle() -> bool:
@@ -76,15 +79,15 @@ def dumps_by_value(obj: Any) -> bytes | None:
     """Pickle with cloudpickle and with the reducers that the program registered.
 
     Returns:
-        None when it is not installed, or cannot either: the caller has the error of pickle, which says more.
+        None when it is not installed.
+
+    Raises:
+        Exception: it cannot either.
     """
     if not has_cloudpickle():
         return None
     stream = io.BytesIO()
-    try:
-        _by_value_pickler()(stream, 5).dump(obj)
-    except Exception:
-        return None
+    _by_value_pickler()(stream, 5).dump(obj)
     return stream.getvalue()
 
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
-import pickle
 from functools import partial
-from types import FunctionType
+from types import CodeType, FunctionType
 
-from hardy._stdlib.reducers import LiveDispatchTable
 from hardy.errors import type_name
 
 TYPE_CHECKING = False
@@ -15,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    Check = Callable[[Any], None]
+    Attempt = Callable[[Any], object]
 
 __all__ = ["describe", "find_culprit", "mend"]
 
@@ -26,32 +23,18 @@ _OWN_PICKLING = ("__getstate__", "__reduce__", "__reduce_ex__", "__getnewargs__"
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 
 
-class _Probe(pickle.Pickler):
-    dispatch_table = LiveDispatchTable()
-
-
-class _CheckingProbe(_Probe):
-    """Fails also where a check of the caller's does."""
-
-    def __init__(self, check: Check) -> None:
-        super().__init__(io.BytesIO(), 5)
-        self._check = check
-
-    def reducer_override(self, obj: Any) -> Any:
-        self._check(obj)
-        return NotImplemented
-
-
-def _fails(obj: Any, check: Check | None) -> bool:
+def _fails(obj: Any, attempt: Attempt) -> bool:
     try:
-        (_Probe(io.BytesIO(), 5) if check is None else _CheckingProbe(check)).dump(obj)
+        attempt(obj)
     except Exception:
         return True
     return False
 
 
-def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
+def _parts(obj: Any, into_functions: bool) -> Iterator[tuple[str, Any]]:
     """What an object is made of, each with its place (`[0]`, `['key']`, `.attribute`)."""
+    if into_functions and isinstance(obj, FunctionType):
+        yield from _variables(obj)
     if isinstance(obj, _CONTAINERS):
         yield from _items(obj)
     owner = getattr(obj, "__self__", None)
@@ -60,11 +43,37 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
     elif isinstance(obj, partial):
         yield from ((".func", obj.func), (".args", obj.args), (".keywords", obj.keywords))
     elif isinstance(obj, type):
-        pass  # by its name, or not at all
+        if into_functions:
+            yield from ((f".{name}", value) for name, value in vars(obj).items() if not name.startswith("__"))
     elif any(name in kind.__dict__ for kind in type(obj).__mro__[:-1] for name in _OWN_PICKLING):
         yield from _reduced(obj)
     else:
         yield from _attributes(obj)
+    if into_functions and not isinstance(obj, type):
+        yield ".__class__", type(obj)
+
+
+def _variables(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """What a function takes along that travels by value: its defaults, and the variables from outside that it uses."""
+    for i, value in enumerate(function.__defaults__ or ()):
+        yield f".__defaults__[{i}]", value
+    for name, value in (function.__kwdefaults__ or {}).items():
+        yield f".__kwdefaults__[{name!r}]", value
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            yield f".<variable {name}>", cell.cell_contents
+        except ValueError:
+            continue  # it has no value yet
+    for name in _global_names(function.__code__):
+        if name in function.__globals__:
+            yield f".<variable {name}>", function.__globals__[name]
+
+
+def _global_names(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _global_names(inner)
 
 
 def _items(obj: Any) -> Iterator[tuple[str, Any]]:
@@ -112,12 +121,13 @@ def _reduced(obj: Any) -> Iterator[tuple[str, Any]]:
     yield from ((f".<argument {i}>", value) for i, value in enumerate(arguments) if not isinstance(value, type))
 
 
-def find_culprit(obj: Any, check: Check | None = None) -> tuple[str, Any]:
+def find_culprit(obj: Any, attempt: Attempt, *, into_functions: bool = False) -> tuple[str, Any]:
     """The path from `obj` to the innermost part that cannot be pickled, and that part.
 
     Args:
         obj: what could not be pickled.
-        check: raises for what pickle would take, and shall not be sent.
+        attempt: pickles an object; raises when that cannot be done.
+        into_functions: whether functions and classes travel by value, so that the culprit may be in one.
 
     Returns:
         A path such as `[2].session` ("" when it is `obj` itself), and the culprit.
@@ -125,10 +135,10 @@ def find_culprit(obj: Any, check: Check | None = None) -> tuple[str, Any]:
     path = ""
     seen = {id(obj)}
     for _ in range(_DEEPEST):
-        for count, (place, part) in enumerate(_parts(obj)):
+        for count, (place, part) in enumerate(_parts(obj, into_functions)):
             if count > _WIDEST:
                 return path, obj
-            if id(part) not in seen and _fails(part, check):
+            if id(part) not in seen and _fails(part, attempt):
                 seen.add(id(part))
                 path += place
                 obj = part

@@ -48,6 +48,7 @@ class BaseManager(_managers.BaseManager):
         if private._address is None:
             private._address = f"\0hardy-manager-{secrets.token_hex(8)}"
         super().start(initializer, initargs)
+        private._process.ended_at_exit = True
 
 
 class SyncManager(BaseManager, _managers.SyncManager):

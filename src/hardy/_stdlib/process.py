@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+from collections.abc import Callable
 from multiprocessing import process as _process
 from multiprocessing import util as _util
 from multiprocessing.process import BaseProcess
@@ -17,6 +18,7 @@ __all__ = [
     "is_bootstrapping",
     "leave_fork",
     "prepare_exit",
+    "set_join_of_main",
     "set_parent_process",
 ]
 
@@ -83,6 +85,14 @@ def is_bootstrapping() -> bool:
 def set_parent_process(parent: BaseProcess) -> None:
     """What `parent_process()` gives from now on, in a child."""
     _process._parent_process = parent  # type: ignore[attr-defined]
+
+
+def set_join_of_main(join: Callable[..., None]) -> None:
+    """What `current_process().join()` does in a program's first process, whose object is the stdlib's."""
+    main = _process.current_process()
+    # The stdlib deletes the name of that class.
+    if type(main).__name__ == "_MainProcess":
+        main.join = join  # type: ignore[method-assign]
 
 
 def prepare_exit() -> None:
