@@ -19,6 +19,7 @@ from multiprocessing.util import (
 )
 
 from hardy._stdlib.fallback import names_of_stdlib
+from hardy._stdlib.logs import warn
 
 __all__ = [
     "SUBDEBUG",
@@ -36,6 +37,7 @@ __all__ = [
     "register_after_fork",
     "sub_debug",
     "sub_warning",
+    "warn",
 ]
 
 __getattr__ = names_of_stdlib(__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -90,7 +91,8 @@ def run_isolated(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize("kind", LEAKS)
 def test_leftovers_are_reported_when_a_test_leaves(kind: str, run_isolated, pytester: pytest.Pytester) -> None:
     """A test that leaves something fails, and the message names it."""
-    leaked_name = Path(f"/dev/shm/hardy-leak-{pytester.path.name}")
+    # Other runs of this test on this machine have folders of the same name.
+    leaked_name = Path(f"/dev/shm/hardy-leak-{os.getpid()}-{pytester.path.name}")
     pytester.makeconftest(f"""
         import pathlib, pytest
         @pytest.fixture

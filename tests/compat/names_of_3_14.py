@@ -24,7 +24,10 @@ MODULES = {
     "shared_memory": "ShareableList SharedMemory",
     "sharedctypes": "Array RawArray RawValue Value copy synchronized",
     "synchronize": "Barrier BoundedSemaphore Condition Event Lock RLock Semaphore",
-    "util": "Finalize get_logger log_to_stderr register_after_fork",
+    "util": (
+        "SUBDEBUG SUBWARNING Finalize ForkAwareLocal ForkAwareThreadLock close_all_fds_except debug get_logger "
+        "get_temp_dir info is_exiting log_to_stderr register_after_fork sub_debug sub_warning warn"
+    ),
 }
 
 CLASSES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -46,6 +47,21 @@ def test_conformance_reports_a_failure_when_there_is_one() -> None:
 
     assert done.returncode == 1, done.stdout + done.stderr
     assert "fork: failed: WithProcessesTestQueue.test_queue_feeder_donot_stop_onexc" in done.stdout
+
+
+def test_conformance_writes_its_counts_in_the_place_of_older_ones(tmp_path: Path) -> None:
+    """A row for each Python, start method and side, in that order; what stands around the table stays."""
+    tool = runpy.run_path(str(ROOT / "tools/conformance.py"))
+    page = tmp_path / "page.md"
+    head = "| Python | | |\n| --- | --- | --- |\n"
+    page.write_text(f"before\n{tool['BEGIN']}\n{head}| 3.10.1 | fork | hardy | 1 |\n{tool['END']}\nafter\n")
+
+    tool["write_page"](
+        page, ["| 3.9.1 | fork | hardy | 3 |", "| 3.10.1 | fork | hardy | 2 |", "| 3.10.1 | fork | stdlib | 4 |"]
+    )
+
+    rows = "| 3.9.1 | fork | hardy | 3 |\n| 3.10.1 | fork | stdlib | 4 |\n| 3.10.1 | fork | hardy | 2 |\n"
+    assert page.read_text() == f"before\n{tool['BEGIN']}\n{head}{rows}{tool['END']}\nafter\n"
 
 
 ONE = r"Queue\.test_queue_feeder_donot_stop_onexc"

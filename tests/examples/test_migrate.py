@@ -125,24 +125,33 @@ def test_lock_in_a_managers_dict_goes_on_when_its_holder_is_killed() -> None:
         import hardy
 
         def work(shared):
-            lock = shared["lock"]
-            lock.acquire()
+            shared["lock"].acquire()
+            shared["own"].acquire()
             os.kill(os.getpid(), signal.SIGKILL)
 
         if __name__ == "__main__":
             warnings.simplefilter("ignore", hardy.OwnerDiedWarning)
             with hardy.Manager() as manager:
-                shared = manager.dict(lock=hardy.Lock())
+                own = manager.Lock()
+                shared = manager.dict(lock=hardy.Lock(), own=own)
                 process = hardy.Process(target=work, args=(shared,))
                 process.start()
                 process.join()
                 lock = shared["lock"]
                 print(lock.acquire(timeout=10), lock.recovered)
                 lock.release()
+                print(own.acquire(False))
         """
     )
 
-    assert (done.stdout, done.stderr) == ("True True\n", "")
+    assert (done.stdout, done.stderr) == ("True True\nFalse\n", "")
+
+
+def test_import_says_so_on_another_system() -> None:
+    """What is supported, and what to use there."""
+    done = run_script("import sys; sys.platform = 'darwin'; import hardy")
+
+    assert re.search(r"^ImportError: hardy runs on Linux .*, not on darwin: .* multiprocessing here", done.stderr, re.M)
 
 
 def test_install_leaves_what_the_page_says(tmp_path: Path) -> None:
