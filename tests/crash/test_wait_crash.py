@@ -11,6 +11,8 @@ from hardy.synchronize import Event, Lock
 
 POINTS = [point for point in runtime.failpoints() if point.startswith("wait.")]
 SOON_S = 5.0
+# So long that on a busy machine too it comes to sleep, and is killed at the step that says so.
+WAITED_S = 1.0
 
 
 @pytest.mark.parametrize("point", POINTS)
@@ -20,7 +22,7 @@ def test_waits_of_others_are_shown_when_one_is_killed(point: str) -> None:
     board.ensure("test")
 
     with world() as w, lock:
-        w.strike(point, lambda: lock.acquire(timeout=0.001))
+        w.strike(point, lambda: lock.acquire(timeout=WAITED_S))
         others = [w.fork_asleep(event.wait) for _ in range(3)]
         shown = wait_until(lambda: {each.pid for each in others} <= {runtime.pid_of(i) for i in waiting()}, SOON_S)
         event.set()
