@@ -34,10 +34,10 @@ SOURCES := $(shell find src -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -n
 SOURCES += $(shell find src -type d -not -name '__pycache__' -not -name '*.egg-info')
 STUBS := $(patsubst src/hardy/_core/%.pyi,hardy._core.%,$(wildcard src/hardy/_core/*.pyi))
 
-.PHONY: help demo build bench chaos soak test test-only test-all check conformance crash pool-kills aimed mutants sanitize coverage clean
+.PHONY: help demo build bench chaos soak test test-only test-all check conformance crash pool-kills transfer-cuts aimed mutants sanitize coverage clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: build ## build and install the release in .venv, and run the main job
 	$(VENV)/bin/hardy demo
@@ -101,6 +101,11 @@ conformance: $(INSTALLED_TEST) ## CPython's own tests of multiprocessing and exe
 
 pool-kills: $(INSTALLED_TEST) ## 10,000 tasks of a pool while 500 of its workers are killed
 	HARDY_POOL_KILLS=500 $(VENV_TEST)/bin/python -m pytest -q tests/crash/test_pool_crash.py -k all_the_time
+
+# SEED=3 for other bytes, instants and kills. ARGS="-k sparse" for a part.
+transfer-cuts: $(INSTALLED_TEST) ## files up and down: 1,000 interruptions each, kills of either side, 4 GiB of zeros (SEED=3)
+	HARDY_TRANSFER_CUTS=1000 HARDY_TRANSFER_SPARSE_MIB=4096 $(if $(SEED),HARDY_TRANSFER_SEED=$(SEED)) \
+		$(VENV_TEST)/bin/python -m pytest -q -s tests/apps/test_transfer_cuts.py $(ARGS)
 
 coverage: $(INSTALLED_TEST) ## the tests under coverage (children that are killed report nothing)
 	$(VENV_TEST)/bin/coverage erase

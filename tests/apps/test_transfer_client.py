@@ -7,7 +7,8 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,12 @@ from helpers.servers import Server, serving
 from helpers.waiting import wait_until
 
 from hardy.apps.transfer import Effort, Remote, get, put
-from hardy.apps.transfer.errors import NameTaken, SourceChanged
+from hardy.apps.transfer.effort import Pace
+from hardy.apps.transfer.errors import BadRequest, NameTaken, SourceChanged
 
 READY = r"serving .* at (https?://\S+)"
-KILLS = int(os.environ.get("HARDY_TRANSFER_KILLS", "8"))
+KILLS = int(os.environ.get("HARDY_TRANSFER_KILLS", "4"))
+SEED = int(os.environ.get("HARDY_TRANSFER_SEED", "5"))
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +49,26 @@ def server(tmp_path: Path, folder: Path) -> Iterator[Server]:
 def remote(server: Server) -> Iterator[Remote]:
     with Remote(server.url) as opened:
         yield opened
+
+
+# Tells each progress, and dies by its own hand when so many bytes are there.
+DIES = """
+import os, signal, sys
+from hardy.apps.transfer import Effort, Remote, get, put
+
+what, url, path, into, aim = sys.argv[1:]
+
+def progress(done, total):
+    os.write(1, b"%d\\n" % done)
+    if done >= int(aim):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with Remote(url) as remote:
+    if what == "put":
+        put(remote, path, effort=Effort(progress=progress))
+    else:
+        get(remote, path, into, effort=Effort(progress=progress))
+"""
 
 
 def hidden(folder: Path, kind: str) -> list[Path]:
@@ -79,12 +102,24 @@ def test_file_goes_there_and_back(tmp_path: Path, folder: Path, remote: Remote, 
 def test_folder_goes_there_and_back_and_again(tmp_path: Path, folder: Path, remote: Remote) -> None:
     """All its files; what is there already with the same content is no error, with another it is."""
     (tmp_path / "f/sub").mkdir(parents=True)
-    for number, name in enumerate(("a", "sub/b", "sub/\u00fc c")):
+    # Composed, and not: two names. As long as one may be. Of dots alone.
+    odd = ("sub/\u00e9", "sub/e\u0301", "x" * 255, "...")
+    for number, name in enumerate(("a", "sub/b", "sub/\u00fc c", *odd)):
         write(tmp_path / "f" / name, 1000 + number)
+    (tmp_path / "f/link").symlink_to("/etc")
+    os.mkfifo(tmp_path / "f/pipe")
+    noticed: list[str] = []
 
     for _ in range(2):
-        assert put(remote, tmp_path / "f") == ["f/a", "f/sub/b", "f/sub/\u00fc c"]
-        assert len(get(remote, "f", tmp_path / "here")) == 3
+        noticed.clear()
+        names = put(remote, tmp_path / "f", effort=Effort(notice=noticed.append))
+        assert sorted(names) == sorted(["f/a", "f/sub/b", "f/sub/\u00fc c", *(f"f/{name}" for name in odd)])
+        assert len(get(remote, "f", tmp_path / "here")) == 7
+        assert ["link" in noticed[0], "pipe" in noticed[1]] == [True, True]
+    with pytest.raises(BadRequest, match="no regular file"):
+        put(remote, tmp_path / "f/pipe")
+    for name in odd:
+        assert (tmp_path / "here/f" / name).read_bytes() == (tmp_path / "f" / name).read_bytes()
     assert (tmp_path / "here/f/sub/\u00fc c").read_bytes() == (tmp_path / "f/sub/\u00fc c").read_bytes()
     old = (folder / "f/a").read_bytes()
     write(tmp_path / "f/a", 1000, seed=9)
@@ -101,7 +136,7 @@ def test_folder_goes_there_and_back_and_again(tmp_path: Path, folder: Path, remo
 def test_put_and_get_survive_kills_of_the_client(tmp_path: Path, folder: Path, server: Server) -> None:
     """Killed at random bytes and started again, until it is through: whole, and the offset never goes back."""
     body = write(tmp_path / "a.bin", 40 << 20)
-    chance = random.Random(5)
+    chance = random.Random(SEED)
     kinds = {
         "put": (["put", server.url, str(tmp_path / "a.bin")], lambda: hidden(folder, "part")),
         "get": (
@@ -131,10 +166,75 @@ def test_put_and_get_survive_kills_of_the_client(tmp_path: Path, folder: Path, s
     assert (folder / "a.bin").read_bytes() == (tmp_path / "here/a.bin").read_bytes() == body
 
 
+def test_nothing_that_was_acknowledged_is_sent_again_when_the_client_was_killed(
+    tmp_path: Path, folder: Path, server: Server, remote: Remote
+) -> None:
+    """Killed in the midst of its ranges, or of its pieces: the next begins with at least what the last one told."""
+    body = write(tmp_path / "a.bin", 40 << 20)
+    seen: list[int] = []
+    effort = Effort(progress=lambda done, total: seen.append(done))
+    for what, path in (("put", str(tmp_path / "a.bin")), ("get", "a.bin")):
+        arguments = [what, server.url, path, str(tmp_path / "here"), str(len(body) // 2)]
+        killed = subprocess.run([sys.executable, "-c", DIES, *arguments], capture_output=True, text=True, timeout=30)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+        told = max(map(int, killed.stdout.split()))
+        seen.clear()
+
+        _ = put(remote, path, effort=effort) if what == "put" else get(remote, path, tmp_path / "here", effort=effort)
+
+        assert len(body) // 2 <= told <= seen[0] < len(body), what
+        assert seen == sorted(seen)
+
+    assert (folder / "a.bin").read_bytes() == (tmp_path / "here/a.bin").read_bytes() == body
+
+
+def test_transfer_goes_on_when_the_server_comes_back_at_another_port(tmp_path: Path, folder: Path) -> None:
+    """An upload and a download that were begun at one go on at the other."""
+    body = write(tmp_path / "a.bin", 20 << 20)
+    write(folder / "b.bin", 20 << 20)
+    seen: list[int] = []
+
+    def stop(done: int, total: int) -> None:
+        if done:
+            raise InterruptedError
+
+    def both(remote: Remote, progress: Callable[[int, int], None]) -> None:
+        effort = Effort(progress=progress, connections=1)
+        for begin in (
+            lambda: put(remote, tmp_path / "a.bin", effort=effort),
+            lambda: get(remote, "b.bin", tmp_path / "here", effort=effort),
+        ):
+            with suppress(InterruptedError):
+                begin()
+
+    for progress in (stop, lambda done, total: seen.append(done)):
+        command = ("hardy", "transfer", "serve", str(folder), "--port", "0", "--workers", "1")
+        with serving(*command, ready=READY, folder=tmp_path) as server, Remote(server.url) as remote:
+            both(remote, progress)
+
+    assert seen[0] > 0
+    assert seen[seen.index(20 << 20) + 1] > 0
+    assert (folder / "a.bin").read_bytes() == body
+    assert (tmp_path / "here/b.bin").read_bytes() == (folder / "b.bin").read_bytes()
+
+
+def test_two_clients_put_one_file_at_a_time(tmp_path: Path, folder: Path, server: Server, state: Path) -> None:
+    """They share the upload or have one each; both are told that it is there, and it is, once."""
+    body = write(tmp_path / "a.bin", 40 << 20)
+
+    both = [start("put", server.url, str(tmp_path / "a.bin")) for _ in range(2)]
+    said = [process.communicate(timeout=40) for process in both]
+
+    assert [process.returncode for process in both] == [0, 0], said
+    assert (folder / "a.bin").read_bytes() == body
+    assert os.listdir(state) == []
+    assert hidden(folder, "part") == []
+
+
 def test_put_and_get_survive_kills_of_the_server(tmp_path: Path, folder: Path, server: Server, remote: Remote) -> None:
     """Workers are killed at random bytes under a client, which goes on with the next one."""
     body = write(tmp_path / "a.bin", 40 << 20)
-    chance = random.Random(7)
+    chance = random.Random(SEED)
     kills = 0
 
     def progress(done: int, total: int) -> None:
@@ -187,3 +287,33 @@ def test_get_begins_anew_when_the_file_changes_meanwhile(tmp_path: Path, folder:
 
     assert changed
     assert got.read_bytes() == new
+
+
+def test_put_draws_its_progress_when_it_has_a_terminal(tmp_path: Path, server: Server) -> None:
+    """A bar with what is there and what there is in all."""
+    write(tmp_path / "a.bin", 3_000_000)
+    ours, its = os.openpty()
+    command = [sys.executable, "-m", "hardy", "transfer", "put", server.url, str(tmp_path / "a.bin")]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    with subprocess.Popen(command, stderr=its, stdout=subprocess.DEVNULL, env=environment) as process:
+        os.close(its)
+        drawn = bytearray()
+        with suppress(OSError), open(ours, "rb", buffering=0) as terminal:  # EIO: its other end is closed
+            while block := terminal.read(65536):
+                drawn += block
+
+    assert process.returncode == 0
+    assert b"3.0/3.0 MB" in drawn
+
+
+def test_limit_rate_is_kept_when_many_threads_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So many bytes take so many seconds, by a clock that only the pauses move."""
+    clock = [100.0]
+    monkeypatch.setattr("hardy.apps.transfer.effort.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("hardy.apps.transfer.effort.time.sleep", lambda seconds: clock.append(clock.pop() + seconds))
+    pace = Pace(1000)
+
+    for _ in range(10):
+        pace.spend(500)
+
+    assert clock[0] == pytest.approx(105.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
 import random
 import resource
@@ -52,6 +53,16 @@ def transfer(folder: Path, tmp_path: Path) -> Iterator[Server]:
     command = ("hardy", "transfer", "serve", str(folder), "--port", "0", "--workers", "1")
     with serving(*command, ready=READY, folder=tmp_path) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Server]]:
+    """A folder and its server, of one worker, for tests that do neither any harm."""
+    folder = tmp_path_factory.mktemp("shared")
+    with transfer(folder, tmp_path_factory.mktemp("log")) as running:
+        # Else a worker that comes later would be taken for what a test left behind.
+        the_worker(running)
+        yield folder, running
 
 
 def the_worker(server: Server) -> int:
@@ -182,28 +193,27 @@ def test_upload_waits_and_says_so_when_the_disk_is_full(tmp_path: Path, served: 
         assert rest.status_code == 204
 
         assert (served / "ours.bin").read_bytes() == (served / "others.bin").read_bytes() == body
-    assert len(noticed) == 1
     assert "when there is room" in noticed[0]
 
 
-def test_download_is_not_read_to_its_end_when_its_client_is_gone(tmp_path: Path, served: Path) -> None:
+def test_download_is_not_read_to_its_end_when_its_client_is_gone(shared: tuple[Path, Server]) -> None:
     """The file is closed, and most of it was not read."""
+    served, server = shared
     with (served / "huge").open("wb") as file:
         file.truncate(4 << 30)
-    with transfer(served, tmp_path) as server:
-        worker = the_worker(server)
-        found = urlsplit(server.url)
-        with socket.create_connection((found.hostname, found.port)) as connection:
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            connection.sendall(f"GET /files/huge HTTP/1.1\r\nHost: {found.netloc}\r\n\r\n".encode())
-            assert connection.recv(1)
+    worker = the_worker(server)
+    found = urlsplit(server.url)
+    with socket.create_connection((found.hostname, found.port)) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.sendall(f"GET /files/huge HTTP/1.1\r\nHost: {found.netloc}\r\n\r\n".encode())
+        assert connection.recv(1)
 
-        def is_open() -> bool:
-            return any(os.path.realpath(each) == str(served / "huge") for each in Path(f"/proc/{worker}/fd").iterdir())
+    def is_open() -> bool:
+        return any(os.path.realpath(each) == str(served / "huge") for each in Path(f"/proc/{worker}/fd").iterdir())
 
-        assert wait_until(lambda: not is_open(), 20)
-        read = int(Path(f"/proc/{worker}/io").read_text().split()[1])
-        assert httpx.get(f"{server.url}files/").status_code == 200
+    assert wait_until(lambda: not is_open(), 20)
+    read = int(Path(f"/proc/{worker}/io").read_text().split()[1])
+    assert httpx.get(f"{server.url}files/").status_code == 200
     assert read < 1 << 30
 
 
@@ -239,3 +249,46 @@ def test_server_ends_when_it_is_told_to_while_it_starts_a_worker(served: Path) -
         """
 
     assert run_script(code, str(served)).returncode == 0
+
+
+def test_put_leaves_nothing_when_its_length_was_a_lie(shared: tuple[Path, Server]) -> None:
+    """Fewer bytes came than were announced: no file, and nothing of it in the hidden folder."""
+    served, server = shared
+    found = urlsplit(server.url)
+    with socket.create_connection((found.hostname, found.port)) as connection:
+        head = f"PUT /files/lie HTTP/1.1\r\nHost: {found.netloc}\r\nContent-Length: 100\r\n\r\n"
+        connection.sendall(head.encode() + b"ten bytes.")
+        assert wait_until(lambda: list((served / ".hardy-transfer").glob("*.part")), 20)
+
+    assert wait_until(lambda: not list((served / ".hardy-transfer").glob("*.part")), 20)
+    assert not (served / "lie").exists()
+
+
+def test_second_client_is_told_to_wait_when_two_send_to_one_upload(shared: tuple[Path, Server]) -> None:
+    """423 and a sentence while the first is at it; then it goes on where the first has stopped."""
+    served, server = shared
+    with httpx.Client(base_url=server.url, timeout=20) as client:
+        url = create(client, "a", Upload_Length="6")
+        found = urlsplit(url)
+        with socket.create_connection((found.hostname, found.port)) as connection:
+            fields = {"Host": found.netloc, **PIECE, "Upload-Offset": "0", "Content-Length": "6"}
+            lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
+            connection.sendall(f"PATCH {found.path} HTTP/1.1\r\n{lines}\r\nabc".encode())
+            (part,) = (served / ".hardy-transfer").glob("*.part")
+            # The first has it once nobody else can lock it.
+            assert wait_until(lambda: is_locked(part), 20)
+            second = client.patch(url, content=b"xyz", headers={**PIECE, "Upload-Offset": "0"})
+            assert (second.status_code, second.json()["error"]) == (423, "UploadBusy")
+
+        assert client.head(url, headers=TUS).headers["Upload-Offset"] == "3"
+        assert client.patch(url, content=b"def", headers={**PIECE, "Upload-Offset": "3"}).status_code == 204
+    assert (served / "a").read_bytes() == b"abcdef"
+
+
+def is_locked(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

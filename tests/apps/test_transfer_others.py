@@ -16,7 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 from helpers.node import node_package
+from helpers.procfs import descendants
 from helpers.servers import Server, serving
+from helpers.waiting import wait_until
 
 READY = r"serving .* at (https?://\S+)"
 BODY = os.urandom(5_000_001)
@@ -55,19 +57,25 @@ new tus.Upload(fs.readFileSync(path), {
 """
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "served"
-    made.mkdir()
-    (tmp_path / "a.bin").write_bytes(BODY)
-    return made
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("served")
 
 
-@pytest.fixture
-def server(tmp_path: Path, folder: Path) -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, folder: Path) -> Iterator[Server]:
+    """One for all: what each of them uploads has a name of its own."""
     command = ("hardy", "transfer", "serve", str(folder), "--port", "0", "--workers", "2", "--cors", PAGE)
-    with serving(*command, ready=READY, folder=tmp_path) as running:
+    with serving(*command, ready=READY, folder=tmp_path_factory.mktemp("log")) as running:
+        # Else a worker that comes later would be taken for what a test left behind.
+        assert wait_until(lambda: len(descendants(running.process.pid)) == 2, 20)
         yield running
+
+
+@pytest.fixture(autouse=True)
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "a.bin").write_bytes(BODY)
+    return tmp_path / "a.bin"
 
 
 def node(script: str, package: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -76,15 +84,14 @@ def node(script: str, package: Path, *arguments: str) -> subprocess.CompletedPro
 
 
 @pytest.mark.timeout(120)
-def test_tus_js_client_goes_on_where_it_was_killed(tmp_path: Path, folder: Path, server: Server) -> None:
+def test_tus_js_client_goes_on_where_it_was_killed(tmp_path: Path, source: Path, folder: Path, server: Server) -> None:
     """Killed after three pieces and started again, it begins with the fourth; parts that come at a time are joined."""
     package = node_package(TUS_JS)
-    source = str(tmp_path / "a.bin")
-    arguments = (f"{server.url}uploads/", source, str(tmp_path / "kept.json"))
+    arguments = (f"{server.url}uploads/", str(source), str(tmp_path / "kept.json"))
 
     killed = node(TUS_JS_UPLOAD, package, *arguments, str(3 << 20))
     resumed = node(TUS_JS_UPLOAD, package, *arguments, "")
-    joined = node(TUS_JS_PARALLEL, package, f"{server.url}uploads/", source)
+    joined = node(TUS_JS_PARALLEL, package, f"{server.url}uploads/", str(source))
 
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert killed.stdout.split() == [str(1 << 20), str(2 << 20), str(3 << 20)]
@@ -167,10 +174,11 @@ def test_pages_of_other_origins_may_use_it_only_when_told(server: Server) -> Non
 
 
 @needs_curl
-def test_tls_serves_those_who_know_its_certificate(tmp_path: Path, folder: Path) -> None:
+def test_tls_serves_those_who_know_its_certificate(tmp_path: Path) -> None:
     """HTTPS for curl and for our client, each told of the certificate; who does not know it is refused by itself."""
+    (tmp_path / "tls").mkdir()
     options = ("--port", "0", "--tls-cert", CERTIFICATE, "--host", "localhost")
-    with serving("hardy", "transfer", "serve", str(folder), *options, ready=READY, folder=tmp_path) as server:
+    with serving("hardy", "transfer", "serve", "tls", *options, ready=READY, folder=tmp_path) as server:
         assert server.url.startswith("https://localhost:")
         curl("--cacert", CERTIFICATE, "-T", str(tmp_path / "a.bin"), f"{server.url}files/a.bin")
 

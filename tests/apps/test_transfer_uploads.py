@@ -243,6 +243,11 @@ def test_server_refuses_with_a_status_and_a_sentence(served: Path, client: httpx
     assert not (served / "b").exists()
     assert new(**{"Upload-Metadata": meta(filename="a")}).status_code == 409
 
+    old = new(**{"Upload-Metadata": meta(filename="old")}).headers["Location"]
+    os.utime(served / f".hardy-transfer/{old.rpartition('/')[2]}.part", (1, 1))
+    assert client.head(old, headers=TUS).status_code == 410
+    assert "given up" in client.patch(old, content=b"abc", headers={**PIECE, "Upload-Offset": "0"}).json()["detail"]
+
 
 def test_server_joins_terminates_and_defers(served: Path, client: httpx.Client) -> None:
     """The extensions: concatenation, termination, a length told later, a body with the creation."""

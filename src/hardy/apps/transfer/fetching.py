@@ -257,8 +257,10 @@ class _Fetching:
         while view:
             done = os.pwrite(self._part, view, at)
             view, at = view[done:], at + done
-        self._counts[number] += len(block)
-        os.pwrite(self._journal, _COUNT.pack(self._counts[number]), _HEAD_BYTES + _COUNT.size * number)
+        count = self._counts[number] + len(block)
+        os.pwrite(self._journal, _COUNT.pack(count), _HEAD_BYTES + _COUNT.size * number)
+        # After the journal: what is told as there is not fetched again, whoever is killed.
+        self._counts[number] = count
         self._patience.went_on()
         self._effort.progress(sum(self._counts), self._size)
 

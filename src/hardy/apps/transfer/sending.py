@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,24 @@ from urllib.parse import urlsplit
 
 from hardy.apps.transfer.digests import hash_file, read_repr_digest, repr_digest
 from hardy.apps.transfer.effort import Effort, Pace, Patience
-from hardy.apps.transfer.errors import BadName, BadRequest, ChecksumMismatch, NameTaken, SourceChanged, TransferError
+from hardy.apps.transfer.errors import (
+    BadName,
+    BadRequest,
+    ChecksumMismatch,
+    NameTaken,
+    OffsetConflict,
+    SourceChanged,
+    TransferError,
+)
 from hardy.apps.transfer.names import to_url
 from hardy.apps.transfer.remote import Remote
 from hardy.files import AtomicFile
 
 __all__ = ["put"]
 
-PIECE_BYTES = 8 << 20
+# A piece that is interrupted is sent again, all of it: it is as large as goes through in some seconds, within these.
+_SMALLEST_PIECE_BYTES, _FIRST_PIECE_BYTES, PIECE_BYTES = 64 << 10, 1 << 20, 8 << 20
+_SHORT_S, _LONG_S = 2.0, 4.0
 _READ_BYTES = 1 << 20
 _PACED_BYTES = 16 << 10
 _TUS = {"Tus-Resumable": "1.0.0"}
@@ -86,6 +97,7 @@ class _Sending:
         self._replace = replace
         self._effort = effort
         self._pace = Pace(effort.limit_rate)
+        self._piece_bytes = _FIRST_PIECE_BYTES
         self._patience = Patience(effort.patience_s, effort.notice)
         folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "hardy-transfer"
         folder.mkdir(parents=True, exist_ok=True)
@@ -131,6 +143,7 @@ class _Sending:
             after = digests[offset].copy()
             after.update(block)
             end = offset + len(block)
+            begin_s = time.monotonic()
             digests = {offset: digests[offset], end: after}
             try:
                 self._send_piece(address, offset, block, after.hexdigest() if end == self._size else "")
@@ -149,7 +162,8 @@ class _Sending:
                 if isinstance(error, TransferError) and error.status in _GONE:
                     self._forget()
                     return self._send()
-                if not isinstance(error, TransferError) or type(error).__name__ != "OffsetConflict":
+                if not isinstance(error, OffsetConflict):
+                    self._take_smaller_pieces()
                     self._patience.wait(error)
                 found = self._where(address)
                 if found is None:
@@ -159,14 +173,22 @@ class _Sending:
                     digests = {offset: self._digest_up_to(offset)}
                 continue
             self._patience.went_on()
+            took_s = time.monotonic() - begin_s
+            if took_s > _LONG_S:
+                self._take_smaller_pieces()
+            elif took_s < _SHORT_S:
+                self._piece_bytes = min(2 * self._piece_bytes, PIECE_BYTES)
             if end == self._size:
                 self._forget()
                 self._effort.progress(end, self._size)
                 return None
             offset = end
 
+    def _take_smaller_pieces(self) -> None:
+        self._piece_bytes = max(self._piece_bytes // 2, _SMALLEST_PIECE_BYTES)
+
     def _read(self, offset: int) -> bytes:
-        block = os.pread(self._file, min(PIECE_BYTES, self._size - offset), offset)
+        block = os.pread(self._file, min(self._piece_bytes, self._size - offset), offset)
         self._check_unchanged()
         return block
 

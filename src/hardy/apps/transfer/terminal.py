@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -108,7 +109,7 @@ def _put(options: argparse.Namespace) -> int:
         raise BadRequest(f"several files need a folder to go into: --to {options.to}/")
     with Remote(server, token=options.token or "", ca=options.ca) as remote:
         for path in paths:
-            with _effort(options, path) as effort:
+            with _effort(options, os.path.basename(os.path.abspath(path))) as effort:
                 for name in put(remote, path, options.to, replace=options.replace, effort=effort):
                     print(f"put: {name}")
     return 0
@@ -120,7 +121,7 @@ def _get(options: argparse.Namespace) -> int:
         raise BadRequest(f"--connections must be 1 at least, not {options.connections}")
     with Remote(server, token=options.token or "", ca=options.ca) as remote:
         for name in names:
-            with _effort(options, name) as effort:
+            with _effort(options, name.rstrip("/").rpartition("/")[2]) as effort:
                 for path in get(remote, name, options.into, replace=options.replace, effort=effort):
                     print(f"got: {path}")
     return 0
