@@ -6,15 +6,18 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from hardy.apps.transfer.errors import TransferError
 
 __all__ = ["Effort", "Pace", "Patience", "Progress"]
 
+T = TypeVar("T")
 # Is told how many bytes are there, and how many there are in all.
 Progress = Callable[[int, int], None]
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+_NOTICE_AGAIN_S = 10.0
 # These pass by themselves: another request has the upload, the disk is full, the server is being replaced.
 _PASSING = (408, 423, 429)
 
@@ -36,8 +39,8 @@ class Effort:
         patience_s: for how long it is tried again without any progress.
         connections: how many ranges are fetched at a time.
         progress: is told of it.
-        notice: is told, a sentence each, what a transfer waits for (a full disk, a server that does not answer), once
-            until something goes on, and what is left out.
+        notice: is told, a sentence each, what a transfer waits for (a full disk, a server that does not answer), at
+            once and then every ten seconds, and what is left out.
     """
 
     limit_rate: int | None = None
@@ -76,7 +79,7 @@ class Patience:
     def __init__(self, seconds: float, notice: Callable[[str], None] = _silent) -> None:
         self._seconds = seconds
         self._notice = notice
-        self._noticed = ""
+        self._noticed_s: dict[str, float] = {}
         self._guard = threading.Lock()
         self._last_s = time.monotonic()
         self._pause_s = _FIRST_PAUSE_S
@@ -85,7 +88,14 @@ class Patience:
         """Something came through."""
         self._last_s = time.monotonic()
         self._pause_s = _FIRST_PAUSE_S
-        self._noticed = ""
+
+    def persist(self, call: Callable[[], T]) -> T:
+        """What the call gives, as soon as it gives anything."""
+        while True:
+            try:
+                return call()
+            except (OSError, TransferError) as error:
+                self.wait(error)
 
     def wait(self, error: Exception) -> None:
         """Pause before the next try; or raise the error, when it does not pass or has not for too long."""
@@ -94,12 +104,15 @@ class Patience:
         with self._guard:
             pause_s = self._pause_s
             self._pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-        left_s = self._seconds - (time.monotonic() - self._last_s)
+        now = time.monotonic()
+        left_s = self._seconds - (now - self._last_s)
         if pause_s > left_s:
             raise error
+        kind = type(error).__name__
         with self._guard:
-            kind = type(error).__name__
-            first, self._noticed = self._noticed != kind, kind
-        if first:
-            self._notice(f"{error}. Trying again, for up to {left_s:.0f} s")
+            is_new = now - self._noticed_s.get(kind, -_NOTICE_AGAIN_S) >= _NOTICE_AGAIN_S
+            if is_new:
+                self._noticed_s[kind] = now
+        if is_new:
+            self._notice(f"{str(error).rstrip('.')}. Trying again, for up to {left_s:.0f} s")
         time.sleep(pause_s)

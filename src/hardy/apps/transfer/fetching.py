@@ -69,8 +69,9 @@ def get(
     name = name.strip("/")
     parts = parse_name(name)
     target = Path(into, parts[-1])
-    if remote.is_folder(name):
-        found = [entry["name"] for entry in remote.list(name, recursive=True)]
+    patience = Patience(effort.patience_s, effort.notice)
+    if patience.persist(lambda: remote.is_folder(name)):
+        found = [entry["name"] for entry in patience.persist(lambda: remote.list(name, recursive=True))]
         pairs = [(each, target.joinpath(*parse_name(each)[len(parts) :])) for each in found]
     else:
         pairs = [(name, target)]
