@@ -25,7 +25,7 @@ from hardy.apps.transfer.digests import hash_file, read_repr_digest
 from hardy.apps.transfer.effort import Effort, Pace, Patience
 from hardy.apps.transfer.errors import ChecksumMismatch, NameTaken, SourceChanged, TransferError, UploadBusy
 from hardy.apps.transfer.names import parse_name, to_url
-from hardy.apps.transfer.remote import Remote, check
+from hardy.apps.transfer.remote import Remote, check, time_to_read
 
 __all__ = ["get"]
 
@@ -156,17 +156,18 @@ class _Fetching:
         self._verify()
         self._take_name()
 
-    def _ask_head(self, headers: dict[str, str]) -> httpx.Response:
+    def _ask_head(self, headers: dict[str, str], size: int = 0) -> httpx.Response:
+        headers = {"Accept-Encoding": "identity", **headers}
         while True:
             try:
-                return self._remote.ask("HEAD", self._url, headers={"Accept-Encoding": "identity", **headers})
+                return self._remote.ask("HEAD", self._url, headers=headers, timeout=time_to_read(size))
             except (OSError, TransferError) as error:
                 if isinstance(error, TransferError) and error.status == 412:
                     raise SourceChanged(f"{self._name!r} changed while it was fetched") from None
                 self._patience.wait(error)
 
     def _ask_digest(self) -> str:
-        answer = self._ask_head({"Want-Repr-Digest": "sha-256=1", "If-Match": self._etag})
+        answer = self._ask_head({"Want-Repr-Digest": "sha-256=1", "If-Match": self._etag}, self._size)
         return read_repr_digest(answer.headers.get("Repr-Digest", ""))
 
     def _compare_with_what_is_here(self) -> None:

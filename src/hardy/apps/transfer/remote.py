@@ -13,7 +13,7 @@ from hardy.apps.transfer import errors
 from hardy.apps.transfer.errors import TransferError
 from hardy.apps.transfer.names import to_url
 
-__all__ = ["Remote"]
+__all__ = ["Remote", "check", "time_to_read"]
 
 _MEANINGS: dict[int, tuple[type[TransferError], str]] = {
     401: (errors.Unauthorized, "it needs a token, or does not know this one (--token)"),
@@ -25,7 +25,10 @@ _MEANINGS: dict[int, tuple[type[TransferError], str]] = {
     460: (errors.ChecksumMismatch, "what came is not what its checksum is of"),
     507: (errors.DiskFull, "its disk or its quota is full; what came stays"),
 }
-_TIMEOUT = httpx.Timeout(30.0, read=120.0)
+_CONNECT_S, _ANSWER_S = 30.0, 120.0
+_TIMEOUT = httpx.Timeout(_CONNECT_S, read=_ANSWER_S)
+# A server that reads all of a file again before it answers does that at this rate at least.
+_SLOWEST_READ_BYTES_PER_S = 20e6
 
 
 class Remote:
@@ -81,6 +84,11 @@ class Remote:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.http.close()
+
+
+def time_to_read(size: int) -> httpx.Timeout:
+    """For a request that is answered when the server has read a file of that size: to compare its SHA-256."""
+    return httpx.Timeout(_CONNECT_S, read=_ANSWER_S + size / _SLOWEST_READ_BYTES_PER_S)
 
 
 def check(answer: httpx.Response) -> None:

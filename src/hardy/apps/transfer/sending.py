@@ -31,7 +31,7 @@ from hardy.apps.transfer.errors import (
     TransferError,
 )
 from hardy.apps.transfer.names import to_url
-from hardy.apps.transfer.remote import Remote
+from hardy.apps.transfer.remote import Remote, time_to_read
 from hardy.files import AtomicFile
 
 __all__ = ["put"]
@@ -249,7 +249,9 @@ class _Sending:
         if sha256:
             headers["Repr-Digest"] = repr_digest(sha256)
         content = self._paced(block, offset) if self._pace.limited else block
-        self._remote.ask("PATCH", address, content=content, headers=headers)
+        # With the last piece the server compares the whole.
+        timeout = time_to_read(self._size if sha256 else 0)
+        self._remote.ask("PATCH", address, content=content, headers=headers, timeout=timeout)
 
     def _paced(self, block: bytes, offset: int) -> Iterator[bytes]:
         for at in range(0, len(block), _PACED_BYTES):
