@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from model.protocols import meetings, parties, rings, watches, words
+from model.protocols import meetings, parties, rings, rows, watches, words
 from model.protocols.explorer import Model, Violated, explore
 
 MODELS: list[tuple[Callable[[str], Model], tuple[str, ...]]] = [
-    pair for module in (words, parties, meetings, rings, watches) for pair in module.MODELS
+    pair for module in (words, parties, meetings, rings, rows, watches) for pair in module.MODELS
 ]
 BROKEN = [(make, variant) for make, variants in MODELS for variant in variants]
 

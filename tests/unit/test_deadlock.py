@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import random
 import re
@@ -11,13 +12,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from helpers import procfs
 from helpers.crew import Actor, Line, new_crew
 from helpers.procs import run_script
 from helpers.waiting import wait_until
 
 import hardy
-from hardy._core import board
+from hardy._core import board, look, runtime
 from hardy._sync import deadlock
+from hardy._sync.waiting import Wait
 from hardy.errors import DeadlockError
 
 SOON_S = 0.05
@@ -125,6 +128,59 @@ def test_own_word_of_a_lock_goes_before_the_programs() -> None:
 
     with lock, pytest.raises(DeadlockError):
         lock.__enter__()
+
+
+def test_deadlock_is_not_seen_in_what_a_stopped_process_shows_late() -> None:
+    """A waiter is stopped when it has seen who holds the lock; he lets go, and waits for the waiter; it goes on."""
+    deadlock.set_policy(SOON_S, "off")
+    first, second = hardy.Lock(name="first"), hardy.Lock(name="second")
+    lets_go, is_held, ends = threading.Event(), threading.Event(), threading.Event()
+
+    def wait_when_stopped() -> None:
+        with second:
+            runtime.arm("lock.wait.after_look=stop")
+            with first:
+                pass
+
+    def hold_then_wait() -> None:
+        with first:
+            is_held.set()
+            lets_go.wait()
+        with second:
+            pass
+
+    def hold_next() -> None:
+        with first:
+            ends.wait()
+
+    def waits(lock: str) -> dict[int, Wait]:
+        found = (Wait.of(row) for row in look.own_waits())
+        return {each.thread: each for each in found if each.title == f"Lock '{lock}'"}
+
+    threads = [threading.Thread(target=hold_then_wait), threading.Thread(target=hold_next)]
+    threads[0].start()
+    is_held.wait()
+    threads[1].start()
+    assert wait_until(lambda: waits("first"), LONG_S)
+    (taker,) = waits("first")
+    waiter = hardy.get_context("fork").Process(target=wait_when_stopped)
+    waiter.start()
+    assert wait_until(lambda: (found := procfs.stat(waiter.pid or 0)) is not None and found.state == "T", LONG_S)
+    lets_go.set()
+    assert wait_until(lambda: waits("second"), LONG_S)
+    (giver,) = waits("second")
+
+    os.kill(waiter.pid or 0, signal.SIGCONT)
+    circles = []
+    while not any(each.holder_thread == taker for each in waits("first").values()):
+        circles += [deadlock.circle_of(each.row, each.turn) for each in waits("second").values()]
+
+    ends.set()
+    for thread in threads:
+        thread.join()
+    waiter.join()
+    assert giver != taker
+    assert not any(circles)
 
 
 def test_threads_of_one_process_are_told_apart() -> None:

@@ -94,8 +94,8 @@ def test_queues_and_locks_are_shown(waiter: hardy.Process) -> None:
     assert [line for line in seen["locks"] if line.startswith("Lock 'stock' | held | ") and str(os.getpid()) in line]
 
 
-def test_pool_is_shown_with_what_its_workers_run(tmp_path: Path) -> None:
-    """A line a worker: what it runs, for how long, how many tasks it has done."""
+def test_pool_is_shown_with_its_counts_and_what_its_workers_run(tmp_path: Path) -> None:
+    """A line a pool: queued, running, done, failed; below it one a worker: what it runs, and how many it has done."""
     path = str(tmp_path / "gate")
     seen = []
 
@@ -103,20 +103,30 @@ def test_pool_is_shown_with_what_its_workers_run(tmp_path: Path) -> None:
         await pilot.press("4")
         seen.extend(lines(app, "pools"))
 
-    with hardy.Pool(2) as pool:
+    with hardy.Pool(1) as pool:
         assert pool.map(pool_tasks.square, [1, 2, 3]) == [1, 4, 9]
+        for bad in (pool.apply_async(pool_tasks.square, ("x",)), pool.apply_async(pool_tasks.kill_oneself_at, (1, 1))):
+            bad.wait(LONG_S)
         result = pool.apply_async(pool_tasks.wait_for_file, (path,))
+        later = [pool.apply_async(pool_tasks.square, (n,)) for n in range(5)]
+        assert later.pop().cancel()
         with Watcher() as watcher:
             assert wait_until(
-                lambda: any(desk.state == "running" for each in watcher.take().pools for desk in each.desks), LONG_S
+                lambda: any(desk.function for each in watcher.take().pools for desk in each.desks), LONG_S
             )
+            (told,) = watcher.take().pools
         drive(do)
         Path(path).touch()
         result.get(LONG_S)
+        for each in later:
+            each.get(LONG_S)
 
-    assert len(seen) == 2
-    assert sum(" | running | " in line for line in seen) == 1
-    assert all(f"(pid {os.getpid()})" in line for line in seen)
+    assert (told.queued, told.running, told.done, told.failed) == (4, 1, 3, 2)
+    whole, worker = seen
+    assert whole.startswith("Pool-")
+    assert "(test_top.py:" in whole
+    assert whole.endswith(" | 4 | 1 | 3 | 2")
+    assert " | wait_for_file #" in worker
 
 
 def test_lines_are_sorted_by_a_key(waiter: hardy.Process) -> None:

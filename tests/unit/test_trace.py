@@ -162,6 +162,29 @@ def test_trace_counts_what_has_no_room(tmp_path: Path) -> None:
     assert kept + timeline.dropped >= 4_000
 
 
+def test_trace_has_holds_of_each_kind_and_counts_ends_that_had_no_room(tmp_path: Path) -> None:
+    """Readers, writers and permits as locks; a permit twice at a time is two. Deaths beyond the table are counted."""
+
+    def work() -> None:
+        shelf, tills = hardy.RWLock(name="shelf"), hardy.Semaphore(2, name="tills")
+        with shelf.read(), shelf.read(), tills, tills:
+            assert tills.acquire(block=False) is False
+        with shelf.write():
+            pass
+
+    segment = tracer.create(1 << 20)
+    tracer.adopt(segment)
+    work()
+    tracer.stop()
+    os.pwrite(segment.fd, (tracer.MOST_DEATHS + 7).to_bytes(8, sys.byteorder), 144)
+    timeline = read(segment)
+
+    holds = [each for each in timeline.lives[0].intervals if each.kind == "hold"]
+    assert [each.name for each in holds] == ["shelf (read)"] * 2 + ["tills (permit)"] * 2 + ["shelf (write)"]
+    assert not any(each.cut for each in holds)
+    assert timeline.missing == "how 7 processes ended had no room and are missing"
+
+
 def test_trace_context_writes_each_form(tmp_path: Path) -> None:
     """`with hardy.trace(...)` writes what the paths ask for, and this process records no more."""
     paths = [tmp_path / f"out.{form}" for form in ("html", "json", "svg", "png")]

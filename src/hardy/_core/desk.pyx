@@ -9,16 +9,21 @@
 # The parent that wants to end exactly this task: dooms the desk, then looks. The worker: says RUNNING, then looks
 # whether it is doomed. Both are sequentially consistent, so that one of them sees the other: a worker that has gone
 # on to its next task meanwhile does not begin it, and no task dies for another.
+#
+# Before the desks lies the pool's own tally: how many calls it has in hand and what became of the others, for those who
+# look from outside. The parent alone writes it, with the GIL held; nothing depends on it.
 cimport cython
 from cpython.buffer cimport PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from hardy._core cimport runtime
+from hardy._core.label cimport hdy_label, read_label, write_label
 from hardy._core.runtime cimport hdy_now_ns, hdy_rt, hdy_self
 
-cdef extern from "base.h":
+cdef extern from "layout_board.h":
     """
+    #define HDY_TASK_NAME 56u
     typedef struct {
         uint64_t task;     /* id of the task in hand; valid unless IDLE */
         uint64_t item;     /* which of its items */
@@ -30,9 +35,17 @@ cdef extern from "base.h":
         uint32_t ready;    /* the initializer is through */
         uint32_t unused;
         uint64_t worker;   /* identity of the worker, once it is ready */
-        uint32_t more[14];
+        char name[HDY_TASK_NAME]; /* of the task's function, UTF-8, ended by 0; written before RUNNING */
     } hdy_desk;
     _Static_assert(sizeof(hdy_desk) == 128, "a desk has two cache lines, none of them another's");
+    typedef struct {
+        hdy_label label;
+        uint64_t maker;    /* identity of the pool's process; the commit of what is above */
+        uint64_t open;     /* calls that were given to the pool and have not ended; an item of a map is one */
+        uint64_t done, failed; /* of the ended: returned, raised or lost; what was cancelled is in neither */
+        char kind[32];     /* "Pool", ended by 0 */
+    } hdy_pool;
+    _Static_assert(sizeof(hdy_pool) == 128, "a tally has two cache lines, as a desk");
     enum { HDY_DESK_IDLE = 0, HDY_DESK_TAKEN = 1, HDY_DESK_RUNNING = 2 };
 
     static inline void hdy_desk_set_u64(uint64_t *p, uint64_t v) { __atomic_store_n(p, v, __ATOMIC_RELAXED); }
@@ -46,7 +59,13 @@ cdef extern from "base.h":
         uint64_t task, item, done, total, ended, worker
         int64_t began_ns
         uint32_t state, doomed, ready
+        char name[56]
+    ctypedef struct hdy_pool:
+        hdy_label label
+        uint64_t maker, open, done, failed
+        char kind[32]
     enum:
+        HDY_TASK_NAME
         HDY_DESK_IDLE
         HDY_DESK_TAKEN
         HDY_DESK_RUNNING
@@ -57,9 +76,87 @@ cdef extern from "base.h":
     void hdy_desk_doom(hdy_desk *, uint32_t) noexcept nogil
     uint32_t hdy_desk_doomed(hdy_desk *) noexcept nogil
 
+cdef extern from "board.h":
+    unsigned int hdy_cut(const char *text, unsigned int bytes, unsigned int most) noexcept nogil
+
+cdef extern from "<string.h>":
+    size_t strnlen(const char *text, size_t most) noexcept nogil
+
 hdy_rt = runtime.shared()
 
 DESK_BYTES = sizeof(hdy_desk)
+TALLY_BYTES = sizeof(hdy_pool)
+
+
+cdef int _write_text(char *to, unsigned int room, str text) except -1:
+    # Cut at a character, and ended by 0.
+    cdef bytes encoded = text.encode("utf-8", "replace")
+    cdef const char *source = encoded
+    cdef unsigned int n = hdy_cut(source, len(encoded), room - 1)
+    for i in range(n):
+        to[i] = source[i]
+    to[n] = 0
+    return 0
+
+
+cdef str _text(const char *text, size_t room):
+    return text[:strnlen(text, room)].decode("utf-8", "replace")
+
+
+@cython.auto_pickle(False)
+cdef class Tally:
+    """What became of a pool's calls, where others can read it.
+
+    Args:
+        memory: a writable buffer that begins with the tally.
+        kind: the class of the pool.
+    """
+    cdef Py_buffer view
+    cdef bint held
+    cdef hdy_pool *at
+    cdef hdy_pool last
+
+    def __init__(self, memory, str kind):
+        if self.held:
+            raise ValueError("a tally is set up once")
+        PyObject_GetBuffer(memory, &self.view, PyBUF_WRITABLE)
+        self.held = True
+        if self.view.len < <Py_ssize_t>sizeof(hdy_pool):
+            raise ValueError(f"there is no tally in {self.view.len} bytes")
+        self.at = <hdy_pool *>self.view.buf
+        write_label(&self.at.label, kind, None)
+        _write_text(self.at.kind, sizeof(self.at.kind), kind)
+        hdy_desk_set_u64(&self.at.maker, hdy_self())
+
+    def __dealloc__(self):
+        if self.held:
+            PyBuffer_Release(&self.view)
+
+    def let_go(self):
+        """Give the memory back; what is counted later is counted for nobody."""
+        if self.held:
+            self.last = self.at[0]
+            self.at = &self.last
+            self.held = False
+            PyBuffer_Release(&self.view)
+
+    def given(self, uint64_t calls):
+        """The pool has taken so many calls."""
+        hdy_desk_set_u64(&self.at.open, self.at.open + calls)
+
+    def done(self, uint64_t calls):
+        """So many returned."""
+        hdy_desk_set_u64(&self.at.done, self.at.done + calls)
+        self.cancelled(calls)
+
+    def failed(self, uint64_t calls):
+        """So many raised, or were lost."""
+        hdy_desk_set_u64(&self.at.failed, self.at.failed + calls)
+        self.cancelled(calls)
+
+    def cancelled(self, uint64_t calls):
+        """So many are no longer wanted."""
+        hdy_desk_set_u64(&self.at.open, self.at.open - min(calls, self.at.open))
 
 
 @cython.auto_pickle(False)
@@ -67,7 +164,7 @@ cdef class Desk:
     """The desk of one worker, in a piece of shared memory.
 
     Args:
-        memory: a writable buffer that the worker and its parent share.
+        memory: a writable buffer that the worker and its parent share; it begins with the tally.
         index: which desk of it.
 
     Raises:
@@ -76,15 +173,17 @@ cdef class Desk:
     cdef Py_buffer view
     cdef bint held
     cdef hdy_desk *at
+    cdef object shown
+    cdef char first
 
     def __init__(self, memory, Py_ssize_t index):
         if self.held:
             raise ValueError("a desk is set up once")
         PyObject_GetBuffer(memory, &self.view, PyBUF_WRITABLE)
         self.held = True
-        if index < 0 or (index + 1) * <Py_ssize_t>sizeof(hdy_desk) > self.view.len:
+        if index < 0 or <Py_ssize_t>sizeof(hdy_pool) + (index + 1) * <Py_ssize_t>sizeof(hdy_desk) > self.view.len:
             raise ValueError(f"there is no desk {index} in {self.view.len} bytes")
-        self.at = <hdy_desk *>self.view.buf + index
+        self.at = <hdy_desk *>(<hdy_pool *>self.view.buf + 1) + index
 
     def __dealloc__(self):
         if self.held:
@@ -97,8 +196,19 @@ cdef class Desk:
         hdy_desk_set_u64(&self.at.item, 0)
         hdy_desk_set_u64(&self.at.done, 0)
         hdy_desk_set_u64(&self.at.total, 0)
+        self.at.name[0] = 0
         hdy_desk_set_u64(&self.at.task, task)
         hdy_desk_set_state(self.at, HDY_DESK_TAKEN)
+
+    def show(self, function):
+        """Which function the task calls."""
+        name = getattr(function, "__qualname__", None) or type(function).__name__
+        if name is not self.shown:
+            self.shown = name
+            _write_text(self.at.name, HDY_TASK_NAME, name)
+            self.first = self.at.name[0]
+        else:
+            self.at.name[0] = self.first  # `take` has hidden it
 
     def begin(self):
         """Whether the task that was taken may run; if not, the parent is about to kill this worker."""
@@ -131,6 +241,7 @@ cdef class Desk:
         """Make it ready for the next worker."""
         self.at.ended = 0
         self.at.ready = 0
+        self.at.name[0] = 0
         hdy_desk_set_u64(&self.at.worker, 0)
         hdy_desk_set_state(self.at, HDY_DESK_IDLE)
         hdy_desk_doom(self.at, 0)
@@ -220,20 +331,44 @@ class Doomed(BaseException):
     """The parent is about to kill this worker, and the next item must not begin."""
 
 
-def read_desks(const unsigned char[::1] memory) -> list[dict]:
-    """What the workers of a pool have in hand, read from outside; those that are not ready are left out."""
+cdef dict _desk(hdy_desk *at):
+    cdef uint64_t task = hdy_desk_get_u64(&at.task)
+    cdef uint32_t state = hdy_desk_state(at) % 3
+    name = _text(at.name, HDY_TASK_NAME) if state == HDY_DESK_RUNNING else ""
+    if hdy_desk_get_u64(&at.task) != task or hdy_desk_state(at) != state:
+        name = ""  # it has gone on to another meanwhile
+    return {
+        "worker": hdy_desk_get_u64(&at.worker),
+        "state": ("idle", "taken", "running")[state],
+        "task": task,
+        "item": hdy_desk_get_u64(&at.item),
+        "function": name,
+        "began_ns": at.began_ns,
+        "reported": (hdy_desk_get_u64(&at.done), hdy_desk_get_u64(&at.total)),
+        "ended": hdy_desk_get_u64(&at.ended),
+    }
+
+
+def read_pool(const unsigned char[::1] memory) -> dict | None:
+    """A pool's tally and what its workers have in hand, read from outside; None when it is only just being made.
+
+    Workers that are not ready are left out.
+    """
+    cdef hdy_pool *pool = <hdy_pool *>&memory[0]
     cdef hdy_desk *at
-    cdef list found = []
-    for i in range(memory.shape[0] // <Py_ssize_t>sizeof(hdy_desk)):
-        at = <hdy_desk *>&memory[i * <Py_ssize_t>sizeof(hdy_desk)]
+    cdef list desks = []
+    if memory.shape[0] < <Py_ssize_t>sizeof(hdy_pool) or not hdy_desk_get_u64(&pool.maker):
+        return None
+    for i in range((memory.shape[0] - <Py_ssize_t>sizeof(hdy_pool)) // <Py_ssize_t>sizeof(hdy_desk)):
+        at = <hdy_desk *>&memory[sizeof(hdy_pool) + i * <Py_ssize_t>sizeof(hdy_desk)]
         if hdy_desk_get_u64(&at.worker):
-            found.append({
-                "worker": hdy_desk_get_u64(&at.worker),
-                "state": ("idle", "taken", "running")[hdy_desk_state(at) % 3],
-                "task": hdy_desk_get_u64(&at.task),
-                "item": hdy_desk_get_u64(&at.item),
-                "began_ns": at.began_ns,
-                "reported": (hdy_desk_get_u64(&at.done), hdy_desk_get_u64(&at.total)),
-                "ended": hdy_desk_get_u64(&at.ended),
-            })
-    return found
+            desks.append(_desk(at))
+    return {
+        "kind": _text(pool.kind, sizeof(pool.kind)),
+        "label": read_label(&pool.label),
+        "maker": hdy_desk_get_u64(&pool.maker),
+        "open": hdy_desk_get_u64(&pool.open),
+        "done": hdy_desk_get_u64(&pool.done),
+        "failed": hdy_desk_get_u64(&pool.failed),
+        "desks": desks,
+    }

@@ -10,3 +10,6 @@ cdef extern from "layout_board.h":
 
 # Writes the label of a new object: the user's name for it, or where it was made. `kind`: objects of one are numbered.
 cdef int write_label(hdy_label *label, object kind, object name) except -1
+
+# What a label says, as Python values.
+cdef dict read_label(const hdy_label *label)

@@ -41,3 +41,8 @@ cdef int write_label(hdy_label *label, object kind, object name) except -1:
     label.is_name = name is not None
     label.number = count & 0xFFFFFFFF
     return 0
+
+
+cdef dict read_label(const hdy_label *label):
+    cdef unsigned int n = min(label.bytes, HDY_LABEL_TEXT)
+    return {"number": label.number, "is_named": label.is_name != 0, "text": label.text[:n].decode("utf-8", "replace")}

@@ -7,7 +7,7 @@ from libc.stdint cimport int32_t, uint32_t, uint64_t
 from hardy._core cimport board, runtime
 from hardy._core.board cimport (HDY_SLOT_DAEMON, HDY_STATUS_NONE, HDY_STATUS_UNKNOWN, HDY_WAITS, hdy_board,
                                 hdy_board_read, hdy_board_used, hdy_row, hdy_wait_read, hdy_wait_row)
-from hardy._core.label cimport hdy_label
+from hardy._core.label cimport hdy_label, read_label
 from hardy._core.memory cimport HDY_KIND_BOARD, HDY_KIND_RING, HDY_KIND_SLAB, hdy_head
 from hardy._core.runtime cimport hdy_rt
 
@@ -123,14 +123,6 @@ cdef str _text(const char *text, Py_ssize_t n):
     return text[:n].decode("utf-8", "replace")
 
 
-cdef dict _label(const hdy_label *label):
-    return {
-        "number": label.number,
-        "is_named": label.is_name != 0,
-        "text": _text(label.text, min(label.bytes, <int>sizeof(label.text))),
-    }
-
-
 def read_head(const unsigned char[::1] memory) -> dict | None:
     """What a segment says of itself; None when it is none of hardy's."""
     cdef const hdy_head *head = <const hdy_head *>&memory[0]
@@ -191,7 +183,7 @@ cdef dict _wait(uint32_t i, const hdy_wait_row *row):
         "holder_thread": row.holder_thread,
         "seen_ns": row.seen_ns,
         "how": row.how,
-        "label": _label(&row.label),
+        "label": read_label(&row.label),
         "stack": _text(<const char *>row.stack, row.stack_bytes),
     }
 
@@ -224,7 +216,7 @@ def read_ring(const unsigned char[::1] memory) -> dict:
             known.append((user.identity, bool(user.flags & HDY_USER_PUT), bool(user.flags & HDY_USER_CLOSED)))
     return {
         "kind": _text(sign.kind, strnlen(sign.kind, sizeof(sign.kind))),
-        "label": _label(&sign.label),
+        "label": read_label(&sign.label),
         "count": tail.seq - head.seq,
         "nbytes": tail.bytes - head.bytes,
         "put": tail.seq,
@@ -331,7 +323,7 @@ def read_slab(const unsigned char[::1] memory) -> list[dict]:
         if n:
             each = _object(&memory[offset])
             each["place"] = offset
-            each["label"] = _label(<const hdy_label *>&memory[offset + n - sizeof(hdy_label)])
+            each["label"] = read_label(<const hdy_label *>&memory[offset + n - sizeof(hdy_label)])
             found.append(each)
         offset += max(n, 64)
     return found

@@ -52,7 +52,7 @@ cdef class SyncCell:
     cdef int make(self, uint32_t kind, uint32_t nbytes) except -1
     cdef int take(self, Cell cell, uint32_t kind, uint32_t least_bytes) except -1
     cdef hdy_label *label(self) noexcept
-    cdef void trace(self, uint32_t event) noexcept
+    cdef void trace(self, uint32_t event, uint32_t what=*) noexcept
     # Gives a new object its name.
     cdef int call(self, object name) except -1
     # Shows that this thread is about to sleep; `what`: HDY_WAITS_*. Whoever has called it calls hdy_wait_end.

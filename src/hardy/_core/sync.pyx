@@ -113,8 +113,8 @@ cdef class SyncCell:
         write_label(self.label(), type(self).__name__, name)
         return 0
 
-    cdef void trace(self, uint32_t event) noexcept:
-        trace_at(event, self.cell.segment.number(), self.cell.offset, self.label(), 0, 0)
+    cdef void trace(self, uint32_t event, uint32_t what=0) noexcept:
+        trace_at(event, self.cell.segment.number(), self.cell.offset, self.label(), 0, what)
 
     cdef int show(self, hdy_waiting *w, uint32_t what, int64_t deadline) except -1:
         cdef hdy_board *b = board.for_waits()

@@ -161,9 +161,11 @@ static inline int hdy_lock_release(hdy_lock *l)
 {
     if (hdy_load_relaxed(&l->owner) == 0)
         return -EINVAL;
+#ifndef HARDY_BLIND
     uint32_t habit = hdy_lock_of_thread(l) ? HDY_RELEASED_BY_HOLDER : HDY_RELEASED_BY_OTHER;
     if (HDY_UNLIKELY(!(hdy_load_relaxed(&l->habits) & habit)))
         __atomic_or_fetch(&l->habits, habit, __ATOMIC_RELAXED);
+#endif
     return hdy_lock_free(l);
 }
 
@@ -171,9 +173,12 @@ static inline int hdy_lock_release(hdy_lock *l)
  * lock was taken, and cleared before it is released, by whoever releases it. */
 static inline void hdy_lock_show_holder(hdy_lock *l, hdy_waiting *w)
 {
+    int64_t before_ns = hdy_now_ns();
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
     uint64_t thread = hdy_load(&l->thread), holder = hdy_owner_identity(hdy_load(&l->owner));
     uint32_t how = (thread & HDY_TAKEN_WITH) | hdy_load_relaxed(&l->habits);
-    hdy_wait_sees(w, holder, thread & ~HDY_THREAD_FLAGS, how);
+    HDY_FAILPOINT("lock.wait.after_look");
+    hdy_wait_sees(w, holder, thread & ~HDY_THREAD_FLAGS, how, before_ns);
 }
 
 static inline int hdy_lock_held_here(hdy_lock *l)

@@ -9,6 +9,7 @@ from hardy._core.board cimport (HDY_WAITS_READ, HDY_WAITS_SEMAPHORE, HDY_WAITS_W
 from hardy._core.memory cimport Cell
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_now_ns, hdy_rt
 from hardy._core.runtime import _declare
+from hardy._core.tracer cimport HDY_EVENT_HOLD, HDY_EVENT_LET_GO, tracing
 from hardy._core.sync cimport FIRST_SLICE_NS, HDY_SYNC_RWLOCK, HDY_SYNC_SEMAPHORE, SyncCell, sleep_slice
 from hardy.errors import AttachError, OwnerDied
 
@@ -211,9 +212,15 @@ cdef class SemaphoreCell(PartyCell):
         return 0
 
     def __enter__(self) -> bool:
-        return self._take(hdy_sem_hold, True, HDY_FOREVER)
+        self._take(hdy_sem_hold, True, HDY_FOREVER)
+        # Of a bare acquire() nobody knows whether it holds: it may be a signal.
+        if tracing():
+            self.trace(HDY_EVENT_HOLD, HDY_WAITS_SEMAPHORE)
+        return True
 
     def __exit__(self, *exc_info) -> None:
+        if tracing():
+            self.trace(HDY_EVENT_LET_GO)
         self._give(hdy_sem_give_back)
 
     def get_value(self) -> int:
@@ -304,6 +311,8 @@ cdef class RWLockCell(PartyCell):
         self._depths()[get_ident()] = depth + 1
         if call.identity:
             self._writer_died(call.identity, False)
+        if tracing():
+            self.trace(HDY_EVENT_HOLD, HDY_WAITS_READ)
         return True
 
     def release_read(self) -> None:
@@ -313,6 +322,8 @@ cdef class RWLockCell(PartyCell):
             ValueError: this process holds none.
         """
         cdef hdy_call call
+        if tracing():
+            self.trace(HDY_EVENT_LET_GO)
         if self.run(hdy_rw_read_end, &call, HDY_FOREVER) == -EPERM:
             raise ValueError("read lock released too many times: this process holds none")
         depths = self._depths()
@@ -352,6 +363,8 @@ cdef class RWLockCell(PartyCell):
                 self.finish(hdy_rw_give_up, &call)
         if held and call.identity:
             self._writer_died(call.identity, True)
+        if held and tracing():
+            self.trace(HDY_EVENT_HOLD, HDY_WAITS_WRITE)
         return held
 
     def release_write(self) -> None:
@@ -365,6 +378,8 @@ cdef class RWLockCell(PartyCell):
     cdef int _end_write(self, bint keep_recovered) except -1:
         cdef hdy_call call
         call.number = keep_recovered
+        if tracing():
+            self.trace(HDY_EVENT_LET_GO)
         if self.run(hdy_rw_write_end, &call, HDY_FOREVER) == -EPERM:
             raise ValueError("write lock released too many times: this process does not hold it")
         return 0

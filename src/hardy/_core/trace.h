@@ -26,7 +26,7 @@ enum {
     HDY_EVENT_GET = 6,
     HDY_EVENT_WAIT = 7,   /* object, count: HDY_WAITS_* */
     HDY_EVENT_GOES_ON = 8, /* the wait of this thread is over */
-    HDY_EVENT_HOLD = 9,   /* object: a lock */
+    HDY_EVENT_HOLD = 9,   /* object: a lock, count: HDY_WAITS_READ, _WRITE, _SEMAPHORE where it matters, else 0 */
     HDY_EVENT_LET_GO = 10,
     HDY_EVENT_BEGIN = 11, /* object: hash of a span's name */
     HDY_EVENT_FINISH = 12,
@@ -54,7 +54,7 @@ typedef struct {
 } hdy_chunk;
 _Static_assert(sizeof(hdy_chunk) == HDY_CHUNK_BYTES, "chunks tile the segment");
 
-#define HDY_TRACE_DEATHS 4090u
+#define HDY_TRACE_DEATHS 4090u /* further ones are counted */
 typedef struct {
     int64_t at_ns; /*  0 the commit; 0: being written, or its writer died */
     uint64_t identity; /*  8 */
@@ -76,8 +76,13 @@ typedef struct {
 #define HDY_TRACE_HEAD_BYTES (2 * HDY_CHUNK_BYTES)
 _Static_assert(sizeof(hdy_trace) <= HDY_TRACE_HEAD_BYTES, "the chunks begin behind the head");
 
+/* HARDY_BLIND: neither traces nor rows of who waits. `make bench` compares the release with such a build, to show what
+ * a program pays for being looked at when nobody does. */
 static inline int hdy_tracing(void)
 {
+#ifdef HARDY_BLIND
+    return 0;
+#endif
     return HDY_UNLIKELY(hdy_rt->trace != NULL);
 }
 

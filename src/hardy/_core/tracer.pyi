@@ -6,6 +6,7 @@ TASK: int
 TASK_END: int
 CHUNK_BYTES: int
 HEAD_BYTES: int
+MOST_DEATHS: int
 KIND: int
 
 def active() -> bool: ...

@@ -12,6 +12,7 @@ cdef extern from "trace.h":
         long long began_ns, began_wall_ns
     const size_t HDY_CHUNK_BYTES
     const size_t HDY_TRACE_HEAD_BYTES
+    const unsigned int HDY_TRACE_DEATHS
     enum:
         HDY_TEXT_PROCESS
         HDY_TEXT_NAME
@@ -41,6 +42,7 @@ TASK = HDY_EVENT_TASK
 TASK_END = HDY_EVENT_TASK_END
 CHUNK_BYTES = HDY_CHUNK_BYTES
 HEAD_BYTES = HDY_TRACE_HEAD_BYTES
+MOST_DEATHS = HDY_TRACE_DEATHS
 KIND = memory.HDY_KIND_TRACE
 
 cdef Segment _segment = None

@@ -7,7 +7,8 @@
  * for. A row of a dead process is claimed again when no other is free. When thousands of threads wait at once, the
  * further ones wait unseen.
  *
- * A reader copies a row, and looks at `identity` and `turn` again: the same, and no OPEN: the copy held at one instant.
+ * A reader looks at `turn`, then at `identity`, copies the row, and looks at both again: the same, and no OPEN: the
+ * copy held at one instant.
  * What is not written once (holder, stack) has a commit of its own.
  *
  * Rejected: a row for each thread for life (threads end without telling, and thousands that never wait would have one);
@@ -106,6 +107,9 @@ static inline void hdy_wait_begin(hdy_waiting *w, hdy_board *b, uint32_t what, u
     uint64_t me = hdy_self();
     w->row = NULL;
     w->traced = (uint32_t)hdy_tracing();
+#ifdef HARDY_BLIND
+    return;
+#endif
     if (w->traced)
         hdy_trace_at(HDY_EVENT_WAIT, segment, place, label, 0, what);
     if (!b || !me || b->head.pidns != hdy_rt->pidns)
@@ -117,7 +121,8 @@ static inline void hdy_wait_begin(hdy_waiting *w, hdy_board *b, uint32_t what, u
     int64_t now = hdy_now_ns();
     on = on && now - hdy_wait_until < HDY_WAIT_GAP_NS;
     if (!(on && r->turn == hdy_wait_turn && r->segment == segment && r->place == place && r->what == what)) {
-        r->turn++;
+        hdy_store(&r->turn, r->turn + 1);
+        __atomic_thread_fence(__ATOMIC_RELEASE); /* who copies what follows sees that it is another wait's */
         if (!on)
             hdy_wait_since = now;
         r->stack_bytes = 0;
@@ -154,8 +159,9 @@ static inline void hdy_wait_end(hdy_waiting *w)
     w->row = NULL;
 }
 
-/* Who holds the lock, as the waiter has just seen it. */
-static inline void hdy_wait_sees(hdy_waiting *w, uint64_t holder, uint64_t thread, uint32_t how)
+/* Who holds the lock, as the waiter saw it at `seen_ns`: a time before it looked, never after. Told a later one, a waiter
+ * that was stopped in between would show a holder that has let go, and waits itself, as one that held it all along. */
+static inline void hdy_wait_sees(hdy_waiting *w, uint64_t holder, uint64_t thread, uint32_t how, int64_t seen_ns)
 {
     hdy_wait_row *r = w->row;
     if (!r)
@@ -164,7 +170,7 @@ static inline void hdy_wait_sees(hdy_waiting *w, uint64_t holder, uint64_t threa
     r->holder = holder;
     r->holder_thread = thread;
     r->how = how;
-    hdy_store(&r->seen_ns, hdy_now_ns());
+    hdy_store(&r->seen_ns, seen_ns);
 }
 
 static inline void hdy_wait_leave_stack(hdy_waiting *w, const char *text, uint32_t bytes)
@@ -183,7 +189,9 @@ static inline int hdy_wait_read(const hdy_board *b, uint32_t i, hdy_wait_row *ou
 {
     const hdy_wait_row *r = &b->wait[i];
     for (int turn = 0; turn < 8; turn++) {
-        uint64_t identity = hdy_load(&r->identity), number = hdy_load(&r->turn);
+        /* In this order: read after the identity, `turn` may be that of the next wait, which is being written. */
+        uint64_t number = hdy_load(&r->turn);
+        uint64_t identity = hdy_load(&r->identity);
         if (identity == 0 || identity & HDY_WAIT_OPEN)
             return 0;
         int64_t seen = hdy_load(&r->seen_ns);

@@ -174,6 +174,7 @@ class Collector:
         except BaseException as error:
             engine.fail(task, range(item, item + count), _not_rebuilt_here(task, error))
             return
+        engine.tally.done(count)
         engine.tell(sink.give if kind == Kind.VALUE else sink.give_many, task.base + item, value)
 
     def _tell_failure(self, task: Task, item: int, count: int, message: Any) -> None:

@@ -94,6 +94,7 @@ class Engine(Sharing):
         self._on_demand = on_demand
         self._lock = threading.Lock()
         self._memory: DeskMemory | None = DeskMemory(workers)
+        self.tally = self._memory.tally(title)
         self.slots = [Slot(i, MessageRing.create(), self._memory.desk(i)) for i in range(workers)]
         self._unstarted: dict[Slot, None] = dict.fromkeys(reversed(self.slots))
 
@@ -135,6 +136,7 @@ class Engine(Sharing):
                 for slot in self.slots:
                     self.file(slot)
                 raise
+            self.tally.given(task.count)
         if start is not None:
             self.start_worker(start)
 
@@ -174,6 +176,7 @@ class Engine(Sharing):
                     return False  # its result is on its way
                 self.watch.condemn(slot, task)
             del self.tasks[task.id]
+            self.tally.cancelled(task.left)
             task.release()
             self.wake()
             return True
@@ -207,6 +210,7 @@ class Engine(Sharing):
             waiting = [task for task in self.tasks.values() if task.slot is None]
             for task in waiting:
                 del self.tasks[task.id]
+                self.tally.cancelled(task.left)
                 task.release()
         self.wake()
         return waiting
@@ -353,6 +357,7 @@ class Engine(Sharing):
             self.slots.clear()
             self.feeds.clear()
             self.results = self._memory = None
+            self.tally.let_go()
 
     def close(self) -> None:
         """Take no more tasks, and end when all are done."""

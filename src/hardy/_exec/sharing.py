@@ -6,9 +6,10 @@ import collections
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from hardy._core.desk import Tally
 from hardy._exec.slot import Slot
 from hardy._exec.task import Task
 from hardy._exec.watch import Watch
@@ -24,12 +25,14 @@ class Sharing:
         slots: the workers' places.
         tasks: all that have not ended, by number.
         watch: sees to the limits of those that a worker has.
+        tally: counts calls and what became of them, for those who look from outside.
     """
 
     title: str
     slots: list[Slot]
     tasks: dict[int, Task]
     watch: Watch
+    tally: Tally
     _lock: threading.Lock
 
     def __init__(self) -> None:
@@ -121,8 +124,9 @@ class Sharing:
             self.fail(task, range(task.next, task.count), error)
             task.release()
 
-    def fail(self, task: Task, which: Iterable[int], error: BaseException) -> None:
+    def fail(self, task: Task, which: Sequence[int], error: BaseException) -> None:
         """Tell a task's sink that items of it failed."""
+        self.tally.failed(len(which))
         for item in which:
             self.tell(task.sink.fail, task.base + item, error)
 

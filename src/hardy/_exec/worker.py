@@ -22,7 +22,7 @@ from multiprocessing import reduction
 from typing import Any
 
 from hardy._core import runtime, tracer
-from hardy._core.desk import DESK_BYTES, Desk, Doomed, Walk
+from hardy._core.desk import DESK_BYTES, TALLY_BYTES, Desk, Doomed, Tally, Walk
 from hardy._exec import failure, inside
 from hardy._exec.wire import RESULT, TASK, Kind, MessageRing, open_message, pack
 from hardy._proc.outcome import above_std_streams
@@ -45,16 +45,17 @@ _MOST_ITEMS = 8192
 
 
 class DeskMemory:
-    """The memory of a pool's desks, for it and its workers; a memfd, so that no start method needs a path."""
+    """The memory of a pool's tally and desks, for it and its workers; a memfd, so that no start method needs a path."""
 
     def __init__(self, desks: int) -> None:
-        self._open(above_std_streams(os.memfd_create("hardy-desks", os.MFD_CLOEXEC)), desks, fresh=True)
+        self._open(above_std_streams(os.memfd_create("hardy-pool", os.MFD_CLOEXEC)), desks, fresh=True)
 
     def _open(self, fd: int, desks: int, fresh: bool = False) -> None:
+        nbytes = TALLY_BYTES + desks * DESK_BYTES
         try:
             if fresh:
-                os.ftruncate(fd, desks * DESK_BYTES)
-            self.pages = mmap.mmap(fd, desks * DESK_BYTES)
+                os.ftruncate(fd, nbytes)
+            self.pages = mmap.mmap(fd, nbytes)
         except BaseException:
             os.close(fd)
             raise
@@ -69,6 +70,10 @@ class DeskMemory:
     def desk(self, index: int) -> Desk:
         """One of the desks."""
         return Desk(self.pages, index)
+
+    def tally(self, kind: str) -> Tally:
+        """The pool's own counts; for the process that makes it."""
+        return Tally(self.pages, kind)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild_desks, (reduction.DupFd(self._fd), self._desks)
@@ -145,7 +150,7 @@ def _take_one(seat: Seat, desk: Desk, max_tasks: int | None) -> bool:
         _wait_while_doomed(desk)
     runtime.hit("pool.worker.after_begin")
     if kind == Kind.CALL:
-        out = _call(task, message, seat.by_value)
+        out = _call(desk, task, message, seat.by_value)
         runtime.hit("pool.worker.before_result")
         seat.results.put(out)
     else:
@@ -162,13 +167,14 @@ def _wait_while_doomed(desk: Desk) -> None:
         time.sleep(0.001)
 
 
-def _call(task: int, message: Any, by_value: bool) -> Any:
+def _call(desk: Desk, task: int, message: Any, by_value: bool) -> Any:
     function: Any = None
     try:
         try:
             function, args, kwargs = open_message(message)
         except BaseException as error:
             return _failed(task, 0, failure.not_rebuilt(error))
+        desk.show(function)
         value = _call_traced(task, function, args, kwargs) if tracer.active() else function(*args, **kwargs)
     except BaseException as error:
         return _failed(task, 0, failure.raised(error, failure.call_text(function, args, kwargs)))
@@ -232,6 +238,7 @@ class _Run:
         self._message = None
         self._function = function
         self._items = items
+        self._desk.show(function)
         name = getattr(function, "__qualname__", type(function).__name__)
         tracer.mark(tracer.TASK, name, self._task)
         try:

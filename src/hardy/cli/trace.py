@@ -49,11 +49,9 @@ def main(argv: list[str]) -> int:
 
         spans = hand_over(timeline)
         print(f"hardy trace: {len(timeline.lives)} processes, {spans} spans: OpenTelemetry", file=sys.stderr)
-    if timeline.dropped:
-        print(
-            f"hardy trace: {timeline.dropped} events had no room and are missing; give more with --memory-mib",
-            file=sys.stderr,
-        )
+    if timeline.missing:
+        mend = "; give more with --memory-mib" if timeline.dropped else ""
+        print(f"hardy trace: {timeline.missing}{mend}", file=sys.stderr)
     return status if status >= 0 else 128 - status
 
 

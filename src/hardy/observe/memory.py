@@ -19,7 +19,7 @@ __all__ = ["Memory", "Reader"]
 _READ: dict[str, Callable[[Any], Any]] = {
     "slab": look.read_slab,
     "ring": look.read_ring,
-    "desks": desk.read_desks,
+    "pool": desk.read_pool,
 }
 
 
@@ -28,7 +28,7 @@ class Memory:
 
     Attributes:
         number: what the segment is called, as in a wait.
-        kind: "board", "slab", "ring" or "desks".
+        kind: "board", "slab", "ring" or "pool".
     """
 
     def __init__(self, kind: str, number: int, pages: mmap.mmap) -> None:
@@ -37,7 +37,7 @@ class Memory:
         self.pages = pages
 
     def read(self) -> Any:
-        """What a slab, a ring, or the desks of a pool hold now."""
+        """What a slab, a ring, or the tally and the desks of a pool hold now."""
         return _READ[self.kind](self.pages)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -64,7 +64,7 @@ class Reader:
         """The memory behind those descriptors, by inode."""
         by_inode: dict[int, list[Memfd]] = {}
         for each in memfds:
-            if each.name in ("board", "slab", "ring", "desks"):
+            if each.name in ("board", "slab", "ring", "pool"):
                 by_inode.setdefault(each.inode, []).append(each)
         for gone in self._open.keys() - by_inode.keys():
             self._close(gone)
@@ -104,9 +104,9 @@ def _open_any(holders: list[Memfd]) -> Memory | str | None:
 
 
 def _map(fd: int, holder: Memfd) -> Memory | str | None:
-    if holder.name == "desks":
+    if holder.name == "pool":
         size = os.fstat(fd).st_size
-        return Memory("desks", 0, mmap.mmap(fd, size, prot=mmap.PROT_READ)) if size else None
+        return Memory("pool", 0, mmap.mmap(fd, size, prot=mmap.PROT_READ)) if size else None
     head = os.pread(fd, look.HEAD_BYTES, 0)
     said = look.read_head(head) if len(head) == look.HEAD_BYTES else None
     if said is None:

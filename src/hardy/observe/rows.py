@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hardy.observe.rates import History
-from hardy.observe.snapshot import Process, Program, Shared, Snapshot
+from hardy.observe.snapshot import Desk, Pool, Process, Program, Shared, Snapshot
 from hardy.observe.text import bytes_text, duration_text, state_text
 
 __all__ = ["TABLES", "Row"]
@@ -154,25 +154,37 @@ def _pools(snapshot: Snapshot, history: History, programs: list[Program]) -> lis
     for pool in snapshot.pools:
         if not pids & set(pool.pids):
             continue
-        for desk in pool.desks:
-            process = snapshot.process(desk.pid)
-            if process is None:
-                continue
-            for_s = (snapshot.taken_ns - desk.began_ns) / 1e9 if desk.state == "running" else 0.0
-            done = f"{desk.reported[0]} of {desk.reported[1]}" if desk.reported[1] else ""
-            cells = (
-                pool.title,
-                process.name,
-                str(desk.pid),
-                desk.state,
-                str(desk.task) if desk.state != "idle" else "",
-                duration_text(for_s) if desk.state == "running" else "",
-                done,
-                str(desk.ended),
-            )
-            values = (pool.title, process.name, desk.pid, desk.state, desk.task, for_s, desk.reported[0], desk.ended)
-            rows.append(Row(f"pool {pool.inode} {desk.pid}", cells, values, desk.pid))
+        maker = snapshot.process(pool.maker)
+        whole = f"{len(pool.desks)} of {maker.name if maker is not None else 'a process that has ended'}"
+        counts = (pool.queued, pool.running, pool.done, pool.failed)
+        cells = (pool.title, whole, str(pool.maker), "", "", "", *map(str, counts))
+        rows.append(Row(f"pool {pool.inode}", cells, (pool.title, whole, pool.maker, "", 0.0, 0, *counts), pool.maker))
+        rows += [row for desk in pool.desks if (row := _worker(snapshot, pool, desk)) is not None]
     return rows
+
+
+def _worker(snapshot: Snapshot, pool: Pool, desk: Desk) -> Row | None:
+    process = snapshot.process(desk.pid)
+    if process is None:
+        return None
+    is_running = desk.state == "running"
+    for_s = (snapshot.taken_ns - desk.began_ns) / 1e9 if is_running else 0.0
+    doing = f"{desk.function or 'task'} #{desk.task}" if is_running else desk.state
+    progress = f"{desk.reported[0]} of {desk.reported[1]}" if desk.reported[1] else ""
+    cells = (
+        pool.title,
+        f"└ {process.name}",
+        str(desk.pid),
+        doing,
+        duration_text(for_s) if is_running else "",
+        progress,
+        "",
+        "",
+        str(desk.ended),
+        "",
+    )
+    values = (pool.title, process.name, desk.pid, doing, for_s, desk.reported[0], -1, -1, desk.ended, -1)
+    return Row(f"pool {pool.inode} {desk.pid}", cells, values, desk.pid)
 
 
 # Of each table: the columns, and what makes its lines.
@@ -180,5 +192,8 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[Snapshot, History, list[Progr
     "processes": (("PID", "NAME", "CPU", "MEMORY", "DAEMON", "RESTARTS", "TASKS", "STATE"), _processes),
     "queues": (("QUEUE", "LENGTH", "SIZE", "IN/S", "OUT/S", "OLDEST", "PUTTERS WAIT", "GETTERS WAIT"), _queues),
     "locks": (("LOCK", "STATE", "HELD BY", "WAIT", "LONGEST"), _locks),
-    "pools": (("POOL", "WORKER", "PID", "STATE", "TASK", "FOR", "PROGRESS", "DONE"), _pools),
+    "pools": (
+        ("POOL", "WORKER", "PID", "RUNS", "FOR", "PROGRESS", "QUEUED", "RUNNING", "DONE", "FAILED"),
+        _pools,
+    ),
 }

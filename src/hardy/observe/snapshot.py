@@ -80,6 +80,7 @@ class Desk:
         pid, identity: the worker.
         state: "idle", "taken" (a task that it has not begun), "running".
         task, item: which task of the pool, and which of its items.
+        function: what that calls; "" when it does not run.
         began_ns: when that began, monotonic.
         reported: how far the task is by its own count, and of how much; (0, 0) when it does not say.
         ended: how many tasks this worker has dealt with.
@@ -90,6 +91,7 @@ class Desk:
     state: str
     task: int
     item: int
+    function: str
     began_ns: int
     reported: tuple[int, int]
     ended: int
@@ -97,18 +99,27 @@ class Desk:
 
 @dataclass
 class Pool:
-    """A pool, by its workers.
+    """A pool. Its calls: what was submitted, and each item of a map.
 
     Attributes:
-        title: what reports call it: after the process that made it.
-        inode: of its memory; tells it from other pools of that process.
+        title: what reports call it.
+        inode: of its memory.
+        maker: pid of the process that made it.
         pids: the processes that have its memory open.
+        queued: calls that were given to it and are not begun.
+        running: how many workers are at one.
+        done, failed: calls that returned; that raised or were lost. What was cancelled is in neither.
         desks: a worker each.
     """
 
     title: str
     inode: int
+    maker: int
     pids: list[int]
+    queued: int
+    running: int
+    done: int
+    failed: int
     desks: list[Desk]
 
 
@@ -367,17 +378,27 @@ def _add_waits(snapshot: Snapshot, waits: list[Wait]) -> None:
 def _add_pools(snapshot: Snapshot, memories: dict[int, Memory], memfds: dict[int, list[kernel.Memfd]]) -> None:
     processes = {each.identity: each for program in snapshot.programs for each in program.processes}
     for inode, memory in memories.items():
-        if memory.kind != "desks":
+        said = memory.read() if memory.kind == "pool" else None
+        if said is None:
             continue
         desks = [
-            Desk(pid=runtime.pid_of(worker), identity=worker, **said)
-            for said in memory.read()
-            if (worker := said.pop("worker")) in processes
+            Desk(pid=runtime.pid_of(worker), identity=worker, **desk)
+            for desk in said["desks"]
+            if (worker := desk.pop("worker")) in processes
         ]
-        for desk in desks:
-            processes[desk.identity].tasks = desk.ended
-        pids = sorted(pid for pid, found in memfds.items() if any(each.inode == inode for each in found))
-        if desks:
-            maker = snapshot.process(processes[desks[0].identity].parent)
-            title = f"pool of {maker.name!r} (pid {maker.pid})" if maker is not None else "pool whose maker has ended"
-            snapshot.pools.append(Pool(title, inode, pids, desks))
+        for each in desks:
+            processes[each.identity].tasks = each.ended
+        running = sum(each.state == "running" for each in desks)
+        snapshot.pools.append(
+            Pool(
+                title=object_title(said["kind"], said["label"]),
+                inode=inode,
+                maker=runtime.pid_of(said["maker"]),
+                pids=sorted(pid for pid, found in memfds.items() if any(each.inode == inode for each in found)),
+                queued=max(said["open"] - running, 0),
+                running=running,
+                done=said["done"],
+                failed=said["failed"],
+                desks=desks,
+            )
+        )

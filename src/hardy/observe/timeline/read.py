@@ -9,6 +9,7 @@ import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 from hardy._core import runtime, tracer
 from hardy._core.memory import Segment
@@ -19,6 +20,7 @@ __all__ = ["Flow", "Interval", "Life", "Timeline", "read"]
 _HEAD = struct.Struct("=64x QqqQ 32x QQQ")
 _DEATH = struct.Struct("=qQqQ")
 _DEATHS_AT = 192
+_MOST_DEATHS = tracer.MOST_DEATHS
 _CHUNK = struct.Struct("=QQ16x")
 _EVENT = struct.Struct("=qQQII")
 _TEXT, _START, _END, _CHILD, _PUT, _GET, _WAIT, _GOES_ON, _HOLD, _LET_GO, _BEGIN, _FINISH, _TASK, _TASK_END = range(
@@ -43,6 +45,8 @@ _WAITS = (
     "the end of",
 )
 _OF_A_PROCESS = 12
+# What holds are called, by the same numbers; a lock's by its name alone.
+_HOLDS = {3: "{} (read)", 4: "{} (write)", 5: "{} (permit)"}
 # Slices of one wait follow each other as closely as this.
 _GAP_NS = 2_000_000
 
@@ -124,6 +128,7 @@ class Timeline:
         length_ns: from the begin of the trace to its last event.
         began_wall_ns: when it began, since 1970.
         dropped: how many events had no room.
+        unknown_ends: of how many processes there was no room for how they ended.
     """
 
     lives: list[Life]
@@ -131,6 +136,14 @@ class Timeline:
     length_ns: int
     began_wall_ns: int
     dropped: int
+    unknown_ends: int = 0
+
+    @property
+    def missing(self) -> str:
+        """What had no room, for a sentence; "" when all had."""
+        parts = [f"{self.dropped} events"] if self.dropped else []
+        parts += [f"how {self.unknown_ends} processes ended"] if self.unknown_ends else []
+        return f"{' and '.join(parts)} had no room and are missing" if parts else ""
 
 
 class _Reader:
@@ -201,10 +214,11 @@ class _Reader:
         lives = sorted(self.lives.values(), key=lambda life: (life.begin_ns, life.pid))
         for life in lives:
             life.intervals.sort(key=lambda each: (each.begin_ns, -each.end_ns))
-        return Timeline(lives, list(self._flows()), max(self.last, 1), self.wall, self.dropped)
+        unknown = max(self.deaths - _MOST_DEATHS, 0)
+        return Timeline(lives, list(self._flows()), max(self.last, 1), self.wall, self.dropped, unknown)
 
     def _end(self, threads: dict[tuple[int, int], _Thread]) -> None:
-        for i in range(min(self.deaths, 4090)):
+        for i in range(min(self.deaths, _MOST_DEATHS)):
             at, identity, status, _ = _DEATH.unpack_from(self.data, _DEATHS_AT + i * _DEATH.size)
             life = self.lives.get(identity)
             if not at or life is None:
@@ -248,7 +262,8 @@ class _Thread:
         self.waits: Interval | None = None
         self.last_wait: Interval | None = None
         self.spans: list[Interval] = []
-        self.holds: dict[int, Interval] = {}
+        # By object: a thread may hold several permits, or read twice.
+        self.holds: dict[int, list[Interval]] = {}
 
     def take(self, kind: int, count: int, seen: int, seq: int, now: int) -> None:
         reader = self.reader
@@ -260,12 +275,13 @@ class _Thread:
             if self.waits is not None:
                 self.waits.end_ns, self.last_wait, self.waits = now, self.waits, None
         elif kind == _HOLD:
-            self.holds[seen] = held = self._add("hold", reader.texts.get(seen, "") or "lock", now)
-            held.thing = reader.texts.get(seen, "")
+            thing = reader.texts.get(seen, "")
+            held = self._add("hold", _HOLDS.get(count, "{}").format(thing or "lock"), now)
+            held.thing = thing
+            self.holds.setdefault(seen, []).append(held)
         elif kind == _LET_GO:
-            let_go = self.holds.pop(seen, None)
-            if let_go is not None:
-                let_go.end_ns = now
+            if held_now := self.holds.get(seen):
+                held_now.pop().end_ns = now
         elif kind in (_BEGIN, _TASK):
             name = reader.texts.get(seen, "?") + (f" #{seq}" if kind == _TASK else "")
             self.spans.append(self._add("span" if kind == _BEGIN else "task", name, now))
@@ -303,7 +319,7 @@ class _Thread:
 
     def cut(self) -> None:
         """End what was going on when the process, or the trace, ended."""
-        for interval in (self.waits, *self.spans, *self.holds.values()):
+        for interval in (self.waits, *self.spans, *chain.from_iterable(self.holds.values())):
             if interval is not None:
                 interval.end_ns = max(self.life.end_ns, interval.begin_ns)
                 interval.cut = True

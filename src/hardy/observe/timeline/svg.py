@@ -86,8 +86,7 @@ class _Picture:
             x = self.x(at)
             yield f'<line x1="{x}" y1="{_TOP - 6}" x2="{x}" y2="{bottom}" stroke="#e6e6ea"/>'
             yield f'<text x="{x}" y="{bottom + 18}" text-anchor="middle" fill="#555">{duration(at) if at else 0}</text>'
-        if self.timeline.dropped:
-            text = f"{self.timeline.dropped} events had no room and are missing"
+        if text := self.timeline.missing:
             yield f'<text x="4" y="{bottom + 18}" fill="#c62828">{text}</text>'
 
     def life(self, life: Life) -> Iterator[str]:

@@ -51,7 +51,11 @@ def as_perfetto(timeline: Timeline) -> str:
             pid = by_identity[whose].pid
             event = {**common, "ph": phase, "pid": pid, "tid": pid, "ts": at / 1000}
             events.append({**event, "bp": "e"} if phase == "f" else event)
-    other = {"began_ns_since_1970": timeline.began_wall_ns, "dropped_events": timeline.dropped}
+    other = {
+        "began_ns_since_1970": timeline.began_wall_ns,
+        "dropped_events": timeline.dropped,
+        "unknown_ends": timeline.unknown_ends,
+    }
     return json.dumps({"traceEvents": events, "displayTimeUnit": "ms", "otherData": other})
 
 
@@ -109,7 +113,7 @@ def as_page(timeline: Timeline) -> str:
         "flows": flows,
         "names": list(names),
         "length": timeline.length_ns,
-        "dropped": timeline.dropped,
+        "missing": timeline.missing,
     }
     page = resources.files("hardy.observe.timeline").joinpath("page.html").read_text(encoding="utf-8")
     # No name may end the element that the data is in.
