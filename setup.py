@@ -2,6 +2,7 @@
 
 Read from the environment:
     HARDY_FAILPOINTS=1: compile the failpoints in (the tests' build; never a release).
+    HARDY_BLIND=1: leave out what shows to others what a process does (for `make bench`, which compares).
     HARDY_ONLY=sync,runtime: build these extensions only (for development).
     CFLAGS: further compiler flags, after hardy's own, so that `-O0 -g` wins.
 """
@@ -18,8 +19,9 @@ from setuptools.command.build_ext import build_ext
 PACKAGE = Path("src/hardy")
 CORE = PACKAGE / "_core"
 WITH_FAILPOINTS = os.environ.get("HARDY_FAILPOINTS") == "1"
-FLAVOUR = "failpoints" if WITH_FAILPOINTS else "release"
-# The two flavours never share an object file: setuptools compares times only and would mix them.
+BLIND = os.environ.get("HARDY_BLIND") == "1"
+FLAVOUR = ("failpoints" if WITH_FAILPOINTS else "release") + ("-blind" if BLIND else "")
+# The flavours never share an object file: setuptools compares times only and would mix them.
 BUILD_BASE = Path("build") / FLAVOUR
 
 
@@ -37,7 +39,9 @@ def extensions() -> list[Extension]:
             [str(source)],
             include_dirs=[str(CORE)],
             depends=depends,
-            define_macros=[("HARDY_FAILPOINTS", "1")] if WITH_FAILPOINTS else [],
+            define_macros=[
+                (name, "1") for name, on in (("HARDY_FAILPOINTS", WITH_FAILPOINTS), ("HARDY_BLIND", BLIND)) if on
+            ],
             extra_compile_args=[
                 "-std=gnu11",
                 "-O2",

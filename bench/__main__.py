@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench import crowd, fresh, locks, one_way, pools, round_trip, serve, tickets, transfer
+from bench import crowd, fresh, locks, one_way, pools, round_trip, serve, tickets, transfer, watched
 from bench.cells import Cell
 from bench.machine import describe_machine
 from bench.processes import BenchError
@@ -33,7 +33,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _all_cells() -> list[Cell]:
-    families = (one_way, crowd, round_trip, locks, pools, fresh, tickets, serve, transfer)
+    families = (one_way, crowd, round_trip, locks, watched, pools, fresh, tickets, serve, transfer)
     return [cell for family in families for cell in family.cells()]
 
 

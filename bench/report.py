@@ -54,6 +54,10 @@ _HOW = """\
   spins need not sleep), and each after a pause of 1 ms, which is not counted ("parked"; both sides sleep).
 - Locks: acquire, add 1 to a number in shared memory, release. The number proves the exclusion, and its cost
   (some 50 ns) is in every figure. With two processes, the time is from the first start to the last end.
+- "Looked at by nobody" runs the release and a build of the same source that leaves out what shows to others what a
+  process does (`HARDY_BLIND=1`): the hooks of a trace, the rows of who waits, the habits by which deadlocks are proved.
+  Each measurement is an interpreter of its own. "again" is that same build once more: what a build differs from itself.
+- The main job is that of `hardy demo`, one round, without kills. A trace is drawn when the job is over, uncounted.
 - Pools have two workers, forked (loky has a way of its own), in a fresh interpreter; all results are checked. The time
   is that of one task, or one item. `submit` is that of hardy's executor, beside it the peers' own way to give one task;
   map uses each pool's own chunks, and an eighth of the items where it has none; four arrays are on their way at a time.

@@ -14,7 +14,7 @@ Rates = dict[str, list[float]]
 _HARDY = "hardy"
 _HARDY_MANY = "hardy, many"
 # What the machine can do, for comparison: not a library that one could choose instead.
-_NO_PEERS = ("os.fork", "plain C", "plain C, many")
+_NO_PEERS = ("os.fork", "plain C", "plain C, many", "without", "without, again")
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -1,0 +1,44 @@
+"""What it costs that hardy can be looked at: when nobody looks, and while a trace is recorded."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import partial
+
+from bench.cells import Aim, Cell
+from bench.processes import BenchError
+
+__all__ = ["OFF_FAMILY", "ON_FAMILY", "cells"]
+
+OFF_FAMILY = "Looked at by nobody: trace hooks and wait rows, beside a build without"
+ON_FAMILY = "The main job while a trace is recorded"
+# A folder with the build that leaves both out; `make bench` makes it.
+_BLIND = os.environ.get("HARDY_BENCH_BLIND", "")
+_BASELINE = "without"
+_WHAT = ("put and get", "int, one way", "Lock", "Semaphore")
+
+
+def _run(what: str, folder: str, count: int) -> float:
+    environment = {**os.environ, "PYTHONPATH": folder} if folder else None
+    command = [sys.executable, "-m", "bench.watched_run", what, str(count)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=environment)
+    if done.returncode:
+        raise BenchError(f"{' '.join(command[1:])} ended with {done.returncode}:\n{done.stderr}")
+    seconds, where = done.stdout.split(maxsplit=1)
+    if folder and not where.startswith(folder):
+        raise BenchError(f"the build without hooks is not what ran, but {where.strip()}")
+    return float(seconds)
+
+
+def cells() -> Iterator[Cell]:
+    """The fast ways, on both builds, and the first of them twice: what a build differs from itself; the main job."""
+    if _BLIND:
+        for what in _WHAT:
+            without = partial(_run, what, _BLIND)
+            contenders = {_BASELINE: without, "hardy": partial(_run, what, ""), f"{_BASELINE}, again": without}
+            yield Cell(OFF_FAMILY, what, contenders, _BASELINE, {"hardy": Aim(0.97)})
+    jobs = {"hardy": partial(_run, "main job", ""), "hardy, traced": partial(_run, "main job, traced", "")}
+    yield Cell(ON_FAMILY, "words of the standard library", jobs, "hardy", {"hardy, traced": Aim(0.95)}, most=1)
