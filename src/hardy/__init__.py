@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from hardy.files import AtomicFile, locked_json
     from hardy.net import TCPServer
     from hardy.observe.deadlock import deadlock
+    from hardy.observe.live import otel
     from hardy.observe.logs import logging_queue
     from hardy.observe.on_signal import doctor_on_signal
     from hardy.observe.timeline import span, trace
@@ -177,6 +178,7 @@ _LATE = {
     "hardy.net": ("TCPServer",),
     "hardy.observe.deadlock": ("deadlock",),
     "hardy.observe.on_signal": ("doctor_on_signal",),
+    "hardy.observe.live": ("otel",),
     "hardy.observe.logs": ("logging_queue",),
     "hardy.observe.timeline": ("span", "trace"),
     "hardy.pipeline": ("Pipeline", "current_delivery"),
@@ -329,6 +331,7 @@ __all__ = [
     "locked_json",
     "log_to_stderr",
     "logging_queue",
+    "otel",
     "parent_process",
     "progress",
     "reducer",

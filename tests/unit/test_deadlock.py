@@ -135,8 +135,10 @@ def test_deadlock_is_not_seen_in_what_a_stopped_process_shows_late() -> None:
     deadlock.set_policy(SOON_S, "off")
     first, second = hardy.Lock(name="first"), hardy.Lock(name="second")
     lets_go, is_held, ends = threading.Event(), threading.Event(), threading.Event()
+    may_begin = hardy.Event()
 
     def wait_when_stopped() -> None:
+        may_begin.wait()
         with second:
             runtime.arm("lock.wait.after_look=stop")
             with first:
@@ -157,14 +159,15 @@ def test_deadlock_is_not_seen_in_what_a_stopped_process_shows_late() -> None:
         found = (Wait.of(row) for row in look.own_waits())
         return {each.thread: each for each in found if each.title == f"Lock '{lock}'"}
 
+    waiter = hardy.get_context("fork").Process(target=wait_when_stopped)
+    waiter.start()
     threads = [threading.Thread(target=hold_then_wait), threading.Thread(target=hold_next)]
     threads[0].start()
     is_held.wait()
     threads[1].start()
     assert wait_until(lambda: waits("first"), LONG_S)
     (taker,) = waits("first")
-    waiter = hardy.get_context("fork").Process(target=wait_when_stopped)
-    waiter.start()
+    may_begin.set()
     assert wait_until(lambda: (found := procfs.stat(waiter.pid or 0)) is not None and found.state == "T", LONG_S)
     lets_go.set()
     assert wait_until(lambda: waits("second"), LONG_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +106,29 @@ def test_circle_through_a_join_is_found() -> None:
 
     assert "join 'inner'" in finding.text
     assert "acquire Lock 'stock'" in finding.text
+
+
+def test_circle_of_named_locks_is_told_as_a_circle() -> None:
+    """Any thread of its holder may release a named lock: they wait for each other, which need not be for ever."""
+    first, second = (hardy.NamedLock(f"{name}-{os.getpid()}") for name in "ab")
+    here, there = hardy.Event(), hardy.Event()
+
+    def take(one: Any, other: Any, mine: Any, its: Any) -> None:
+        with one:
+            mine.set()
+            its.wait()
+            with other:
+                pass
+
+    calls = (lambda: take(first, second, here, there), lambda: take(second, first, there, here))
+    with running(*calls) as processes:
+        here.wait(), there.wait()
+        wait_for_waits(processes)
+        assert wait_until(lambda: examined("circle")[1], LONG_S)
+        _, (finding,) = examined("circle")
+
+    assert f"waits to acquire NamedLock 'a-{os.getpid()}'" in finding.text
+    assert "if nobody else releases" in finding.mend
 
 
 def test_stopped_holder_is_found() -> None:
@@ -254,11 +278,30 @@ def test_stack_from_outside_is_py_spys(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path / "none"))
     without = doctor.stack_from_outside(1)
-    (tmp_path / "py-spy").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "py-spy").write_text('#!/bin/sh\necho "Operation not permitted" >&2; exit 1\n')
     (tmp_path / "py-spy").chmod(0o755)
 
     assert "hardy[stacks]" in without
-    assert doctor.stack_from_outside(17) == "  dump --pid 17\n"
+    assert "--cap-add SYS_PTRACE" in doctor.stack_from_outside(17)
+
+
+def compute(ready: Any) -> None:
+    ready.set()
+    while True:
+        sum(range(1000))
+
+
+def test_stack_from_outside_is_that_of_a_process_that_computes() -> None:
+    """With the real py-spy: the function that runs; or, where the system forbids to trace, that it does."""
+    if shutil.which("py-spy", path=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}") is None:
+        pytest.skip("needs py-spy: pip install hardy[stacks]")
+    ready = hardy.Event()
+
+    with running(lambda: compute(ready)) as (process,):
+        ready.wait()
+        stack = doctor.stack_from_outside(process.pid or 0)
+
+    assert "    compute (test_doctor.py:" in stack or "--cap-add SYS_PTRACE" in stack
 
 
 def test_busy_holder_is_found_when_others_wait_long(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,6 +55,7 @@ def test_wait_is_shown_with_what_is_waited_for() -> None:
     semaphore, event, barrier = hardy.Semaphore(0, name="seats"), hardy.Event(name="go"), hardy.Barrier(2, name="meet")
     condition = hardy.Condition(name="news")
     empty, full, joinable = hardy.Queue(name="in"), hardy.Queue(1, name="out"), hardy.JoinableQueue(name="jobs")
+    named = hardy.NamedLock(f"shop-{os.getpid()}")
     full.put(1)
     joinable.put(1)
 
@@ -74,8 +75,9 @@ def test_wait_is_shown_with_what_is_waited_for() -> None:
         empty.get: "get from Queue 'in'",
         lambda: full.put(2): "put into Queue 'out'",
         joinable.join: "join JoinableQueue 'jobs'",
+        named.acquire: f"acquire NamedLock 'shop-{os.getpid()}'",
     }
-    with lock, rlock, rwlock.write(), running(*expected) as processes:
+    with lock, rlock, rwlock.write(), named, running(*expected) as processes:
         snapshot = looked_until(lambda found: all(waits_of(found, each.pid) for each in processes))
 
     assert [waits_of(snapshot, each.pid) for each in processes] == [[text] for text in expected.values()]

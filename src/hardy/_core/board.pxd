@@ -31,6 +31,7 @@ cdef extern from "wait.h":
         HDY_WAITS_SPACE
         HDY_WAITS_DONE
         HDY_WAITS_END
+        HDY_WAITS_NAMED
         HDY_WAITS_TIMED
 
 cdef extern from "board.h":
@@ -68,6 +69,8 @@ cdef extern from "wait.h":
     void hdy_wait_begin(hdy_waiting *w, hdy_board *b, unsigned int what, unsigned long long segment,
                         unsigned long long place, const hdy_label *label, int on) noexcept nogil
     void hdy_wait_end(hdy_waiting *w) noexcept nogil
+    void hdy_wait_sees(hdy_waiting *w, unsigned long long holder, unsigned long long thread, unsigned int how,
+                       long long seen_ns) noexcept nogil
     void hdy_wait_leave_stack(hdy_waiting *w, const char *text, unsigned int bytes) noexcept nogil
     int hdy_wait_read(const hdy_board *b, unsigned int i, hdy_wait_row *out) noexcept nogil
 

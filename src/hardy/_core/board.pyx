@@ -1,5 +1,6 @@
 # The board seen from Python: created by the first process that starts another, inherited by all.
 from hardy._core cimport memory, runtime
+from hardy._core.label cimport HDY_LABEL_TEXT, hdy_label
 from hardy._core.memory cimport Segment
 from hardy._core.runtime cimport hdy_rt, hdy_self, hdy_pid_of, hdy_alive, hdy_now_ns
 
@@ -13,6 +14,7 @@ cdef extern from "board.h":
         char state
         unsigned long long start
         int exit_status
+    unsigned int hdy_cut(const char *text, unsigned int bytes, unsigned int most) noexcept nogil
     int hdy_read_stat(unsigned int pid, hdy_stat *out) noexcept nogil
     unsigned long long hdy_make_identity(unsigned int pid, unsigned long long start) noexcept nogil
     size_t hdy_fp_count() noexcept nogil
@@ -122,6 +124,41 @@ def _stack_text() -> str:
             break
         text = line + text
     return text or "(no Python frame)"
+
+
+cdef class NamedWait:
+    """Shows, until `end`, that this thread waits for a lock that is a name and lies in no memory of hardy's.
+
+    Args:
+        name: of the lock.
+        number: what tells it from other names; not 0.
+        timed: whether the wait ends by itself.
+    """
+    cdef hdy_waiting w
+
+    def __init__(self, str name, unsigned long long number, bint timed):
+        cdef hdy_label label
+        cdef bytes text = name.encode("utf-8", "replace")
+        cdef const char *at = text
+        label.bytes = hdy_cut(at, len(text), HDY_LABEL_TEXT)
+        for i in range(label.bytes):
+            label.text[i] = at[i]
+        label.is_name = 1
+        label.number = 1
+        hdy_wait_begin(&self.w, for_waits(), HDY_WAITS_NAMED | (HDY_WAITS_TIMED if timed else 0), number, 0, &label,
+                       False)
+
+    def sees(self, unsigned long long holder, long long seen_ns):
+        """Which process holds it; which of its threads is not known."""
+        hdy_wait_sees(&self.w, holder, 0, 0, seen_ns)
+
+    def leave_stack(self):
+        """Show the stack of this thread, when it has waited long."""
+        leave_stack(&self.w)
+
+    def end(self):
+        """The wait is over."""
+        hdy_wait_end(&self.w)
 
 
 def adopt(segment: Segment) -> None:

@@ -100,6 +100,7 @@ enum {
     HDY_WAITS_SPACE = 10,
     HDY_WAITS_DONE = 11, /* join() of a queue */
     HDY_WAITS_END = 12,  /* of a process */
+    HDY_WAITS_NAMED = 13, /* a NamedLock, which lies nowhere: `segment` is a hash of its name */
 };
 #define HDY_WAITS_TIMED 0x100u /* it ends by itself */
 

@@ -339,3 +339,9 @@ def own_waits() -> list[dict]:
             if hdy_wait_read(b, i, &row):
                 found.append(_wait(i, &row))
     return found
+
+
+def own_board() -> list[dict]:
+    """As `read_board`, of the program that this process belongs to."""
+    cdef hdy_board *b = board.current()
+    return [] if b == NULL else read_board(<const unsigned char[:sizeof(hdy_board)]><unsigned char *>b)

@@ -14,6 +14,7 @@ cdef extern from "trace.h":
     const size_t HDY_TRACE_HEAD_BYTES
     const unsigned int HDY_TRACE_DEATHS
     enum:
+        HDY_TEXT_OBJECT
         HDY_TEXT_PROCESS
         HDY_TEXT_NAME
     void hdy_trace_text(unsigned long long object, unsigned int what, const char *text,
@@ -98,8 +99,22 @@ def end(segment: Segment) -> None:
     (<hdy_trace *>(<Segment>segment).base).over = 1
 
 
+def number_of(name: str) -> int:
+    """The same number for the same name, in all processes; not 0."""
+    return _hash(name.encode("utf-8", "replace")) or 1
+
+
+def holds(name: str, number: int, begins: bool) -> None:
+    """Record that this process holds, or lets go, a lock that is a name."""
+    cdef bytes encoded
+    if tracing():
+        encoded = name.encode("utf-8", "replace")
+        hdy_trace_text(number, HDY_TEXT_OBJECT, encoded, len(encoded))
+        hdy_trace_event(HDY_EVENT_HOLD if begins else HDY_EVENT_LET_GO, number, 0, 0)
+
+
 cdef unsigned long long _hash(bytes text) noexcept:
-    # FNV-1a: the same in all processes, which `hash` is not.
+    # FNV-1a, which `hash` is not: the same in all processes.
     cdef unsigned long long h = 14695981039346656037ull
     cdef const unsigned char *p = text
     cdef Py_ssize_t i

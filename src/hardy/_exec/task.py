@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from hardy._exec.options import TaskOptions
 from hardy._exec.wire import TASK, Kind, pack
+from hardy._proc import told
 
 if TYPE_CHECKING:
     from hardy._exec.slot import Slot
@@ -88,7 +89,8 @@ class Task:
         self.main_is_there = main_is_there
         self.attempts = 1
         self.slot: Slot | None = None
-        trailer = TASK.pack(task, kind)
+        carried = told.observer.carried() if told.observer is not None else b""
+        trailer = carried + TASK.pack(task, kind | Kind.CARRIED if carried else kind)
         places = ("function", "args", "kwargs") if kind == Kind.CALL else ("function", "items")
         self.message = message = pack(
             content, trailer, by_value=True, main_is_there=main_is_there, places=places, base=base

@@ -40,6 +40,8 @@ class Kind:
     STOP = 3
     # Items whose begin is noted one by one.
     TIMED = 4
+    # Before the trailer stands what an observer has given the task to carry.
+    CARRIED = 64
 
     VALUE = 10
     VALUES = 11

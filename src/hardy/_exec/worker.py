@@ -18,6 +18,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import reduction
 from typing import Any
 
@@ -25,6 +26,7 @@ from hardy._core import runtime, tracer
 from hardy._core.desk import DESK_BYTES, TALLY_BYTES, Desk, Doomed, Tally, Walk
 from hardy._exec import failure, inside
 from hardy._exec.wire import RESULT, TASK, Kind, MessageRing, open_message, pack
+from hardy._proc import told
 from hardy._proc.outcome import above_std_streams
 
 __all__ = ["DeskMemory", "Seat", "serve"]
@@ -144,17 +146,22 @@ def _take_one(seat: Seat, desk: Desk, max_tasks: int | None) -> bool:
     task, kind = TASK.unpack_from(data, len(data) - TASK.size)
     if kind == Kind.STOP:
         return False
+    carried = b""
+    if kind & Kind.CARRIED:
+        carried = bytes(data[-TASK.size - told.CARRIED_BYTES : -TASK.size])
+        kind &= ~Kind.CARRIED
     desk.take(task)
     runtime.hit("pool.worker.after_take")
     while not desk.begin():
         _wait_while_doomed(desk)
     runtime.hit("pool.worker.after_begin")
     if kind == Kind.CALL:
-        out = _call(desk, task, message, seat.by_value)
+        out = _call(desk, task, message, carried, seat.by_value)
+        _flush(seat)
         runtime.hit("pool.worker.before_result")
         seat.results.put(out)
     else:
-        _Run(seat, desk, task, kind, message).go()
+        _Run(seat, desk, task, kind, message, carried).go()
     runtime.hit("pool.worker.after_result")
     ended = desk.end()
     runtime.hit("pool.worker.after_end")
@@ -167,7 +174,13 @@ def _wait_while_doomed(desk: Desk) -> None:
         time.sleep(0.001)
 
 
-def _call(desk: Desk, task: int, message: Any, by_value: bool) -> Any:
+def _flush(seat: Seat) -> None:
+    """Before the last result for now: who has it may end this process."""
+    if told.observer is not None and not seat.tasks.qsize():
+        told.observer.flush()
+
+
+def _call(desk: Desk, task: int, message: Any, carried: bytes, by_value: bool) -> Any:
     function: Any = None
     try:
         try:
@@ -175,7 +188,10 @@ def _call(desk: Desk, task: int, message: Any, by_value: bool) -> Any:
         except BaseException as error:
             return _failed(task, 0, failure.not_rebuilt(error))
         desk.show(function)
-        value = _call_traced(task, function, args, kwargs) if tracer.active() else function(*args, **kwargs)
+        if tracer.active() or told.observer is not None:
+            value = _call_seen(task, function, args, kwargs, carried)
+        else:
+            value = function(*args, **kwargs)
     except BaseException as error:
         return _failed(task, 0, failure.raised(error, failure.call_text(function, args, kwargs)))
     try:
@@ -184,12 +200,18 @@ def _call(desk: Desk, task: int, message: Any, by_value: bool) -> Any:
         return _unsendable(task, 0, value, error, failure.call_text(function, args, kwargs))
 
 
-def _call_traced(task: int, function: Any, args: Any, kwargs: Any) -> Any:
+def _told(name: str, task: int, carried: bytes) -> AbstractContextManager[None]:
+    observer = told.observer
+    return nullcontext() if observer is None else observer.task(name, task, carried)
+
+
+def _call_seen(task: int, function: Any, args: Any, kwargs: Any, carried: bytes) -> Any:
     name = getattr(function, "__qualname__", type(function).__name__)
     raised = 1
     tracer.mark(tracer.TASK, name, task)
     try:
-        value = function(*args, **kwargs)
+        with _told(name, task, carried):
+            value = function(*args, **kwargs)
         raised = 0
         return value
     finally:
@@ -214,7 +236,9 @@ class _Run:
     lost with it, and those items are run again.
     """
 
-    def __init__(self, seat: Seat, desk: Desk, task: int, kind: int, message: Any) -> None:
+    def __init__(self, seat: Seat, desk: Desk, task: int, kind: int, message: Any, carried: bytes) -> None:
+        self._seat = seat
+        self._carried = carried
         self._put = seat.results.put
         self._by_value = seat.by_value
         self._desk = desk
@@ -242,9 +266,13 @@ class _Run:
         name = getattr(function, "__qualname__", type(function).__name__)
         tracer.mark(tracer.TASK, name, self._task)
         try:
-            self._run_all(function, items, count)
+            with _told(name, self._task, self._carried):
+                self._run_all(function, items, count)
         finally:
             tracer.mark(tracer.TASK_END, name, self._raised)
+        _flush(self._seat)
+        runtime.hit("pool.worker.before_result")
+        self._send()
 
     def _run_all(self, function: Any, items: Any, count: int) -> None:
         walk = Walk(self._desk, items, bool(self._kind & Kind.TIMED))
@@ -270,8 +298,6 @@ class _Run:
             if now - sent > _SEND_EVERY_S:
                 self._send()
                 sent = now
-        runtime.hit("pool.worker.before_result")
-        self._send()
 
     def _call_text(self, item: int) -> str:
         args = self._items[item]

@@ -13,6 +13,7 @@ import pickle
 from multiprocessing.process import current_process
 
 from hardy._core import board, lifeline, runtime, tracer
+from hardy._proc import told
 from hardy._proc.outcome import Kind, OutcomeFile
 from hardy._stdlib.reducers import LiveDispatchTable
 from hardy.errors import type_name
@@ -83,7 +84,7 @@ def record(run: Callable[[], Any], file: OutcomeFile) -> None:
     """Run the process's work and commit how it ended; what it raised goes on."""
     runtime.hit("proc.child.before_run")
     try:
-        value = _run_traced(run) if tracer.active() else run()
+        value = _run_seen(run) if tracer.active() or told.observer is not None else run()
     except SystemExit as error:
         file.commit(*_exited(error))
         raise
@@ -98,11 +99,15 @@ def record(run: Callable[[], Any], file: OutcomeFile) -> None:
     file.commit(*_returned(value))
 
 
-def _run_traced(run: Callable[[], Any]) -> Any:
+def _run_seen(run: Callable[[], Any]) -> Any:
     this = current_process()
     tracer.started(this.name, runtime.identity_of(os.getppid()))
+    observer = told.observer
     try:
-        return run()
+        if observer is None:
+            return run()
+        with observer.running(getattr(this, "_carried", b"")):
+            return run()
     finally:
         tracer.ended()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from multiprocessing.context import get_spawning_popen
 
 from hardy._core import lifeline, runtime, tracer
-from hardy._proc import child, verdict
+from hardy._proc import child, told, verdict
 from hardy._proc.interrupted import watch_exit
 from hardy._proc.misuse import check_arguments, check_ours, refuse_join_of_main, refuse_pickle, refuse_restart, who
 from hardy._proc.outcome import OutcomeFile
@@ -44,6 +44,7 @@ class BaseProcess(StdlibProcess):
     _outlive_parent: bool = False
     _result_file: OutcomeFile | None = None
     _verdict: verdict.Verdict | None = None
+    _carried: bytes = b""
 
     def __init__(
         self,
@@ -115,6 +116,8 @@ class BaseProcess(StdlibProcess):
         check_ours(self, "start a process object created by current process")
         forget_ended_children()
         watch_exit()
+        if told.observer is not None:
+            self._carried = told.observer.starting(self)
         return self._entrusted_queues()
 
     def _after_start(self, queues: list[Ring]) -> None:
@@ -122,6 +125,8 @@ class BaseProcess(StdlibProcess):
         self._sentinel = self._popen.sentinel
         if tracer.active() and self._popen.child is not None:
             tracer.child(self._popen.child.identity, self._name)
+        if told.observer is not None:
+            told.observer.started(self)
         identity = runtime.identity_of(self._popen.pid) if queues else 0
         for queue in queues:
             queue._entrust(identity)

@@ -30,7 +30,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from hardy._core import runtime
+from hardy._core import board, runtime, tracer
 from hardy._sync.deaths import Recoverable, check_on_owner_death
 
 __all__ = ["NamedLock"]
@@ -52,6 +52,8 @@ _BACKLOG = 4096
 # How long to wait where there is nobody to connect to: between a holder's bind and listen, or when
 # its backlog is full.
 _RETRY_S = 0.01
+# Who has waited for so long shows its stack.
+_LONG_MS = 1000
 _MOST_ADDRESS_BYTES = 107
 
 # Every socket open here, by descriptor: a fork's child must close them, or the lock would outlive
@@ -146,19 +148,26 @@ class NamedLock(Recoverable):
             PermissionError: another user's process has bound the name.
         """
         end = None if timeout is None else time.monotonic() + timeout
+        shown: board.NamedWait | None = None
         died = 0
-        while True:
-            bound = self._bind()
-            if bound is not None:
-                self._holding = bound
-                self._forks = runtime.fork_count()
-                self._recovered = died != 0
-                if died:
-                    self._tell(died)
-                return True
-            if not block or (end is not None and time.monotonic() >= end):
-                return False
-            died = self._wait_for_holder(end) or died
+        try:
+            while (bound := self._bind()) is None:
+                if not block or (end is not None and time.monotonic() >= end):
+                    return False
+                if shown is None:
+                    shown = board.NamedWait(self.name, tracer.number_of(self.name), end is not None)
+                died = self._wait_for_holder(end, shown) or died
+        finally:
+            if shown is not None:
+                shown.end()
+        self._holding = bound
+        self._forks = runtime.fork_count()
+        self._recovered = died != 0
+        if died:
+            self._tell(died)
+        if tracer.active():
+            tracer.holds(self.name, tracer.number_of(self.name), True)
+        return True
 
     def _tell(self, died: int) -> None:
         try:
@@ -186,8 +195,9 @@ class NamedLock(Recoverable):
                 raise
             return bound
 
-    def _wait_for_holder(self, end: float | None) -> int:
+    def _wait_for_holder(self, end: float | None, shown: board.NamedWait) -> int:
         """Sleep until the holder lets go, or `end`; the holder's identity if it died, else 0."""
+        looked_ns = time.monotonic_ns()
         with self._connect() as (line, holder):
             if line is None:
                 select.select([], [], [], _RETRY_S if end is None else max(0, min(_RETRY_S, end - time.monotonic())))
@@ -195,9 +205,11 @@ class NamedLock(Recoverable):
             runtime.hit("namedlock.wait.after_connect")
             poll = select.poll()
             poll.register(line, select.POLLIN)
-            left_ms = None if end is None else max(0, (end - time.monotonic()) * 1000)
-            if not poll.poll(left_ms):
-                return 0
+            shown.sees(holder, looked_ns)
+            while not poll.poll(min(_LONG_MS, _LONG_MS if end is None else max(0, (end - time.monotonic()) * 1000))):
+                if end is not None and time.monotonic() >= end:
+                    return 0
+                shown.leave_stack()
             runtime.hit("namedlock.wait.after_news")
             try:
                 news = line.recv(1)
@@ -235,6 +247,8 @@ class NamedLock(Recoverable):
         if holding is None:
             raise ValueError("named lock released too many times: this handle does not hold it in this process")
         self._recovered = False
+        if tracer.active():
+            tracer.holds(self.name, tracer.number_of(self.name), False)
         runtime.hit("namedlock.release.before_shutdown")
         holding.shutdown(socket.SHUT_RD)
         runtime.hit("namedlock.release.after_shutdown")

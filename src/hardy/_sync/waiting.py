@@ -22,6 +22,7 @@ _KINDS = {
     10: ("Queue", "put into"),
     11: ("JoinableQueue", "join"),
     12: ("process", "join"),
+    13: ("NamedLock", "acquire"),
 }
 
 TAKEN_WITH, RELEASED_BY_HOLDER, RELEASED_BY_OTHER = 1, 2, 4

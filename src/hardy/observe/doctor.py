@@ -21,6 +21,10 @@ __all__ = ["Finding", "Report", "examine", "report_text"]
 # Between two looks: what has not moved meanwhile is taken for stuck.
 _BETWEEN_S = 0.3
 _LONG_S = 5.0
+_MAY_NOT_TRACE = (
+    "The system does not let this user trace it: run hardy as root or as that process's user, in a container with "
+    "--cap-add SYS_PTRACE, and with kernel.yama.ptrace_scope at 0."
+)
 
 
 @dataclass
@@ -129,8 +133,11 @@ class _Doctor:
         """The waits of those for whom a thread waits."""
         if wait.kind in ("Lock", "RLock") and wait.holder_thread:
             wanted = (wait.holder, wait.holder_thread)
-            return [each for each in self.waits if (each.identity, each.thread) == wanted]
-        identities = {wait.place} if wait.kind == "process" else set()
+            # It held when it was seen to; only one that has waited since before then holds still.
+            return [
+                each for each in self.waits if (each.identity, each.thread) == wanted and each.since_ns < wait.seen_ns
+            ]
+        identities = {"process": {wait.place}, "NamedLock": {wait.holder}}.get(wait.kind, set())
         shared = self.now.shared_at(wait.segment, wait.place)
         if shared is not None and shared.kind == "RWLock":
             identities = {identity for identity, _ in shared.facts["holders"]} | {shared.facts["holder"]}
@@ -160,7 +167,8 @@ class _Doctor:
                 "if nobody else releases what they wait for, take these in the same order everywhere, and by `with`; "
                 "to go on now, kill one of them."
             )
-        return Finding("deadlock", "a circle: " + "; ".join(lines) + "; and so round", mend)
+        kind = "deadlock" if certain else "circle"
+        return Finding(kind, f"they wait for each other: {'; '.join(lines)}; and so round", mend)
 
     # ---- what keeps others waiting ----
 
@@ -276,12 +284,21 @@ def stack_from_outside(pid: int) -> str:
     tool = beside if os.path.exists(beside) else shutil.which("py-spy")
     if tool is None:
         return "  (not known from here: `pip install hardy[stacks]` brings py-spy, which reads it)\n"
-    try:
-        done = subprocess.run([tool, "dump", "--pid", str(pid)], capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"  (py-spy failed: {error})\n"
-    said = done.stdout if done.returncode == 0 else f"(py-spy could not read it: {done.stderr.strip()})"
-    return "".join(f"  {line}\n" for line in said.splitlines())
+    # With the frames of C code where it can read them: not on every processor.
+    for how in (("--native",), ()):
+        try:
+            done = subprocess.run([tool, "dump", *how, "--pid", str(pid)], capture_output=True, text=True, timeout=20)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            said = f"(py-spy failed: {error})"
+            continue
+        if done.returncode == 0:
+            said = done.stdout
+            break
+        said = f"(py-spy could not read it: {done.stderr.strip()})"
+        if "ermi" in said:  # "Permission", "not permitted"
+            said += f"\n{_MAY_NOT_TRACE}"
+            break
+    return "".join(f"  {line}\n".rstrip(" ") for line in said.splitlines())
 
 
 def _way_back(start: Wait, blockers: Callable[[Wait], list[Wait]]) -> list[Wait]:

@@ -367,7 +367,14 @@ def _add_waits(snapshot: Snapshot, waits: list[Wait]) -> None:
         process = processes.get(wait.identity)
         if process is not None:
             process.waits.append(wait)
+            if wait.kind == "NamedLock" and (wait.segment, 0) not in objects:
+                # It lies in no memory: it is known by those who wait for it.
+                facts = {"label": wait.label, "place": 0, "holder": wait.holder, "holder_thread": 0, "how": 0}
+                objects[wait.segment, 0] = Shared(wait.kind, wait.title, wait.segment, 0, facts)
+                snapshot.shared.append(objects[wait.segment, 0])
             if (wait.segment, wait.place) in objects:
+                if wait.kind == "NamedLock" and wait.pid not in objects[wait.segment, 0].pids:
+                    objects[wait.segment, 0].pids.append(wait.pid)
                 objects[wait.segment, wait.place].waits.append(wait)
     for process in processes.values():
         process.waits.sort(key=lambda wait: (wait.tid != wait.pid, wait.since_ns))

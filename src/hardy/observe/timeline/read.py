@@ -43,6 +43,7 @@ _WAITS = (
     "room in",
     "the tasks of",
     "the end of",
+    "lock",
 )
 _OF_A_PROCESS = 12
 # What holds are called, by the same numbers; a lock's by its name alone.

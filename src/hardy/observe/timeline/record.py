@@ -6,9 +6,10 @@ from importlib import import_module
 from multiprocessing import current_process
 from os import PathLike, fspath
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hardy._core import tracer
+from hardy._proc import told
 
 if TYPE_CHECKING:
     from hardy._core.memory import Segment
@@ -50,12 +51,14 @@ class trace:  # noqa: N801 - used as a function
     Raises:
         ValueError: a path has another end, or there is neither a path nor `otel`.
         ModuleNotFoundError: `otel` is true, and OpenTelemetry is not installed.
-        RuntimeError: this process is being traced already.
+        RuntimeError: this process is being traced already, or `hardy.otel` is on and tells the same.
     """
 
     def __init__(self, *paths: str | PathLike[str], memory_mib: int = MEMORY_MIB, otel: bool = False) -> None:
         if not paths and not otel:
             raise ValueError("trace() needs a path to write to, for example trace('out.html'), or otel=True")
+        if otel and told.observer is not None:
+            raise RuntimeError("hardy.otel() tells OpenTelemetry already: all would be told twice. Leave out otel=True")
         if otel:
             # What is missing is said here, rather than when the block is over.
             import_module("hardy.observe.timeline.otel")
@@ -96,24 +99,32 @@ class trace:  # noqa: N801 - used as a function
 
 
 class span:  # noqa: N801 - used as a function
-    """A named part of this process's work, in the traces that are being recorded; nothing otherwise.
+    """A named part of this process's work, in the traces that are being recorded, and where `hardy.otel` tells of it.
+
+    Nothing otherwise.
 
     Args:
         name: what the picture calls it.
     """
 
-    __slots__ = ("_name",)
+    __slots__ = ("_live", "_name")
 
     def __init__(self, name: str) -> None:
         if not isinstance(name, str):
             raise TypeError(f"a span's name is a str, not {type(name).__name__}")
         self._name = name
+        self._live: Any = None
 
     def __enter__(self) -> span:
         tracer.mark(tracer.BEGIN, self._name)
+        self._live = told.observer.span(self._name) if told.observer is not None else None
+        if self._live is not None:
+            self._live.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if self._live is not None:
+            self._live.__exit__(kind, error, traceback)
         tracer.mark(tracer.FINISH, self._name, int(kind is not None))
