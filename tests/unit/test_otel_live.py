@@ -95,7 +95,7 @@ def test_spans_and_metrics_are_told_while_things_happen(method: str, tmp_path: P
     parents = {name: {name_of.get(span[2]) for span in found} for name, found in by_name.items()}
     assert parents["worker"] == parents["victim"] == parents["square"] == parents["broken"] == {"request"}
     assert (parents["parse"], parents["multiply"]) == ({"worker"}, {"square"})
-    assert [len(by_name[name]) for name in ("square", "multiply", "broken", "parse")] == [2, 4, 1, 1]
+    assert [len(by_name[name]) for name in ("square", "multiply", "broken", "parse")] == [4, 4, 1, 1]
     assert by_name["parse"][0][4] == by_name["worker"][0][4] == got["worker"] != got["main"]
     assert by_name["victim"][0][3::2] == ["ERROR", "SIGKILL"]
     assert by_name["worker"][0][3::2] == ["UNSET", "exit 0"]

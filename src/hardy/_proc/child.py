@@ -106,7 +106,7 @@ def _run_seen(run: Callable[[], Any]) -> Any:
     try:
         if observer is None:
             return run()
-        with observer.running(getattr(this, "_carried", b"")):
+        with observer.running(getattr(this, "_carried", None)):
             return run()
     finally:
         tracer.ended()

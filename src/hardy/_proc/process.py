@@ -44,7 +44,7 @@ class BaseProcess(StdlibProcess):
     _outlive_parent: bool = False
     _result_file: OutcomeFile | None = None
     _verdict: verdict.Verdict | None = None
-    _carried: bytes = b""
+    _carried: Any = None
 
     def __init__(
         self,

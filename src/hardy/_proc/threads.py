@@ -25,6 +25,8 @@ __all__ = ["become_main_thread", "said_before", "warn_of_threads"]
 
 # Those of hardy hold nothing that a child could want.
 _OURS = "hardy-"
+# Nor do those of OpenTelemetry's SDK: they, and what they guard, are made anew in a forked child.
+_SAFE = (_OURS, "Otel")
 _quiet = threading.local()
 _NOT_USERS = {"hardy", "multiprocessing", "concurrent"}
 _PYTHON_WARNS = sys.version_info >= (3, 12)
@@ -61,7 +63,7 @@ def warn_of_threads() -> None:
         warnings.filterwarnings("ignore", r".*multi-threaded", DeprecationWarning, r"hardy\._proc\.popen")
     if me.name.startswith(_OURS) or getattr(_quiet, "on", False):
         return
-    others = [thread for thread in threading.enumerate() if thread is not me and not thread.name.startswith(_OURS)]
+    others = [thread for thread in threading.enumerate() if thread is not me and not thread.name.startswith(_SAFE)]
     if not others:
         return
     names = ", ".join(repr(thread.name) for thread in others[:_MOST_NAMES])

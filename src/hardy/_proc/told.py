@@ -16,13 +16,13 @@ if TYPE_CHECKING:
         def carried(self) -> bytes:
             """What is to go with a task that is given away here: CARRIED_BYTES bytes, or none."""
 
-        def starting(self, process: Any) -> bytes:
-            """A process is about to be started; what is to go with it: CARRIED_BYTES bytes, or none."""
+        def starting(self, process: Any) -> Any:
+            """A process is about to be started; what is to go with it, pickled for a new interpreter."""
 
         def started(self, process: Any) -> None:
             """It is there."""
 
-        def running(self, carried: bytes) -> AbstractContextManager[None]:
+        def running(self, carried: Any) -> AbstractContextManager[None]:
             """This process's work, from its begin to its end; `carried` came with it."""
 
         def span(self, name: str) -> AbstractContextManager[Any]:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CARRIED_BYTES", "observe", "observer"]
 
-# What goes with a task or a process has one length, so that nobody has to say how long it is (a W3C traceparent).
+# What goes with a task has one length, so that nobody has to say how long it is (a W3C traceparent).
 CARRIED_BYTES = 55
 
 observer: Observer | None = None

@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -39,10 +38,12 @@ class LiveTelemetry:
 
     Args:
         setup: sets up the SDK in a process that is started as a new interpreter.
+        is_new: whether this process is one, and has yet to be told of its `setup`.
     """
 
-    def __init__(self, setup: Callable[[], object] | None) -> None:
+    def __init__(self, setup: Callable[[], object] | None = None, is_new: bool = False) -> None:
         self._setup = setup
+        self._is_new = is_new
         self._pid = os.getpid()
         self._tracer = trace.get_tracer("hardy", __version__)
         self._starting: WeakKeyDictionary[Any, trace.Span] = WeakKeyDictionary()
@@ -55,11 +56,12 @@ class LiveTelemetry:
         """The current span, as it goes with a task."""
         return _pack(context.get_current())
 
-    def starting(self, process: Any) -> bytes:
+    def starting(self, process: Any) -> Any:
         """A span for a process's life begins, here: it is told of whatever the process dies of."""
         span = self._tracer.start_span(process.name, attributes={"hardy.kind": "process"})
         self._starting[process] = span
-        return _pack(trace.set_span_in_context(span))
+        # With the process object, and not before it: the setup may be of `__main__`, which is imported first.
+        return _pack(trace.set_span_in_context(span)), self._setup
 
     def started(self, process: Any) -> None:
         """Its span ends with it."""
@@ -69,9 +71,13 @@ class LiveTelemetry:
             self._ends.watch(process, span)
 
     @contextmanager
-    def running(self, carried: bytes) -> Iterator[None]:
+    def running(self, carried: Any) -> Iterator[None]:
         """What this process does is below the span of its life."""
-        before = context.attach(_unpack(carried))
+        parent, self._setup = carried or (b"", None)
+        if self._is_new and self._setup is not None:
+            self._setup()
+        self._is_new = False
+        before = context.attach(_unpack(parent))
         try:
             yield
         finally:
@@ -106,10 +112,7 @@ class LiveTelemetry:
     def begin(self) -> LiveTelemetry:
         """Tell from now on, here and in the processes that are started."""
         told.observe(self)
-        if self._setup is None:
-            tell_children(_TOLD, _begin_in_child)
-        else:
-            tell_children(_TOLD, partial(_begin_in_child, self._setup))
+        tell_children(_TOLD, _begin_in_child)
         # Before the SDK's own end, which was registered earlier.
         atexit.register(self.close)
         return self
@@ -161,10 +164,8 @@ def otel(setup: Callable[[], object] | None = None) -> LiveTelemetry:
     return live.begin()
 
 
-def _begin_in_child(setup: Callable[[], object] | None = None) -> None:
-    if setup is not None:
-        setup()
-    LiveTelemetry(setup).begin()
+def _begin_in_child() -> None:
+    LiveTelemetry(is_new=True).begin()
 
 
 def _do_nothing() -> None:
@@ -188,6 +189,7 @@ def _unpack(carried: bytes) -> context.Context:
 
 def _end(span: trace.Span, ending: str) -> None:
     span.set_attribute("hardy.ending", ending)
-    if ending not in ("running", "ended", "exit 0"):
+    # Who was sent SIGTERM was asked to end: so a pool ends its workers.
+    if ending not in ("running", "ended", "exit 0", "SIGTERM"):
         span.set_status(trace.Status(trace.StatusCode.ERROR, ending))
     span.end()

@@ -146,7 +146,8 @@ def _ending(life: Life) -> str:
 
 
 def _failed(life: Life) -> bool:
-    return life.ending not in ("", "ended", "exit 0")
+    # Who was sent SIGTERM was asked to end: so a pool ends its workers.
+    return life.ending not in ("", "ended", "exit 0", "SIGTERM")
 
 
 def _raised(interval: Interval) -> str:
