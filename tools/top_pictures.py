@@ -15,7 +15,7 @@ from pathlib import Path
 from hardy.observe.screen import TopApp
 
 IMAGES = Path(__file__).parents[1] / "docs/en/img"
-SIZE = (128, 16)
+SIZE = (144, 16)
 SHOP = """
 import random, time
 import hardy
@@ -62,10 +62,10 @@ async def draw(pid: int, folder: Path) -> None:
     app = TopApp(interval_s=0.5, pids={pid})
     async with app.run_test(size=SIZE) as pilot:
         await pilot.pause(8)
-        for key, name in (("1", "processes"), ("2", "queues"), ("3", "locks"), ("4", "pools")):
+        for key, name in (("1", "processes"), ("2", "queues"), ("4", "pools")):
             await pilot.press(key)
             await pilot.pause(0.6)
-            (folder / f"top-{name}.svg").write_text(app.export_screenshot(title="hardy top"))
+            (folder / f"top-{name}.svg").write_text(app.export_screenshot(title="hardy top").replace("⭘", "·"))
 
 
 def main() -> None:

@@ -181,6 +181,54 @@ def test_queue_that_nobody_feeds_is_found() -> None:
         )
 
 
+STUCK = """
+import sys, threading
+import hardy
+
+def wait_for(event):
+    event.wait()
+
+if __name__ == "__main__":
+    event, queue = hardy.Event(name="never"), hardy.Queue(name="in")
+    if sys.argv[1] == "all wait":
+        process = hardy.Process(target=wait_for, args=(event,), name="waiter")
+        process.start()
+        print(flush=True)
+        process.join()
+    else:
+        threading.Thread(target=sys.stdin.readline).start()
+        print(flush=True)
+        queue.get()
+"""
+
+
+@pytest.mark.parametrize("case", ["all wait", "a thread may put"])
+def test_program_is_stuck_when_nobody_is_left_to_go_on(case: str, tmp_path: Path) -> None:
+    """Who waits for an event that nobody can set is told; not so where a thread does something else than wait."""
+    script = tmp_path / "stuck.py"
+    script.write_text(STUCK)
+    with subprocess.Popen(
+        [sys.executable, str(script), case], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        with Watcher() as watcher:
+            assert wait_until(
+                lambda: (
+                    (seen := watcher.take().program_of(program.pid))
+                    and all(each.waits for each in seen.processes)
+                    and len(seen.processes) == 1 + (case == "all wait")
+                ),
+                LONG_S,
+            )
+        report = examine(program.pid)
+        program.kill()
+
+    assert report is not None
+    assert [each.kind for each in report.findings] == (["stuck"] if case == "all wait" else [])
+    assert all("'waiter'" in each.text and "wait for Event 'never'" in each.text for each in report.findings)
+
+
 def test_semaphore_at_zero_is_found_with_who_has_the_permits() -> None:
     """Permits that a dead process took by a bare acquire() are told from those that somebody holds."""
     semaphore, ready = hardy.BoundedSemaphore(2, name="seats"), hardy.Event()

@@ -254,6 +254,14 @@ def test_top_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
     assert "pip install 'hardy[top]'" in capsys.readouterr().err
 
 
+def test_top_says_when_a_process_is_none_of_hardys(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before anything is drawn; an empty screen would say nothing."""
+    status = main(["top", "4194303"])
+
+    assert status == 2
+    assert "no process of hardy's, or another user's: 4194303" in capsys.readouterr().err
+
+
 def test_top_refuses_a_wrong_interval() -> None:
     """A mistake is told at the call."""
     done = subprocess.run(

@@ -12,7 +12,7 @@ def main(argv: list[str]) -> int:
     """Show the view until it is left.
 
     Returns:
-        0; 2 when the library that draws it is not installed.
+        0; 2 when the library that draws it is not installed, or there is no such process.
     """
     parser = argparse.ArgumentParser(
         prog="hardy top",
@@ -31,5 +31,16 @@ def main(argv: list[str]) -> int:
             raise
         print("hardy top needs textual: pip install 'hardy[top]'; `hardy ps --watch` needs nothing", file=sys.stderr)
         return 2
+    if options.pids and (unknown := _unknown(options.pids)):
+        print(f"hardy top: no process of hardy's, or another user's: {unknown}; `hardy ps` lists them", file=sys.stderr)
+        return 2
     TopApp(options.interval, set(options.pids) or None).run()
     return 0
+
+
+def _unknown(pids: list[int]) -> str:
+    from hardy.observe import Watcher
+
+    with Watcher() as watcher:
+        snapshot = watcher.take()
+    return ", ".join(str(pid) for pid in pids if snapshot.process(pid) is None)

@@ -13,6 +13,7 @@ from typing import Any
 
 from hardy._sync.deadlock import is_holders_own
 from hardy._sync.waiting import TAKEN_WITH, Wait
+from hardy.observe.kernel import count_threads
 from hardy.observe.snapshot import Process, Program, Shared, Snapshot, Watcher
 from hardy.observe.text import duration_text, holder_text
 
@@ -110,6 +111,7 @@ class _Doctor:
                 if each.trouble
             ),
         ]
+        findings = findings or self._all_wait()
         return Report(self.program, [self._line(each) for each in self.waits], findings, self._stacks())
 
     def _line(self, wait: Wait) -> str:
@@ -263,9 +265,24 @@ class _Doctor:
         )
 
     def _nobody_will_put(self, shared: Shared, getters: list[Wait]) -> bool:
-        waiting = {each.pid for each in self.waits if not each.is_timed and each.tid == each.pid}
-        known = {each.pid for each in self.program.processes if each.threads == 1 or each.pid in waiting}
-        return set(shared.pids) <= waiting & known and any(each.pid in shared.pids for each in getters)
+        return all(map(self._waits_for_good, shared.pids)) and any(each.pid in shared.pids for each in getters)
+
+    def _waits_for_good(self, pid: int) -> bool:
+        """Whether all threads of a process wait in hardy, none with a time-out: by itself it does nothing any more."""
+        waiting = sum(each.pid == pid and not each.is_timed for each in self.waits)
+        return 0 < count_threads(pid) <= waiting
+
+    def _all_wait(self) -> list[Finding]:
+        """Of a program in which nothing else is wrong, and nobody is left who could go on."""
+        living = [each for each in self.program.processes if each.state != "zombie"]
+        names = {each.identity for each in living}
+        inside = all(each.kind != "NamedLock" or each.holder in names for each in self.waits)
+        if not living or not inside or not all(self._waits_for_good(each.pid) for each in living):
+            return []
+        roots = [each for each in self.waits if each.kind != "process"] or self.waits
+        lines = "; ".join(f"{self._who(each)} waits to {self.now.wait_text(each)}, {self._age(each)}" for each in roots)
+        mend = "whoever is to wake them must do so before it waits or ends itself; or wait with a time-out"
+        return [Finding("stuck", f"every thread of every process waits, none with a time-out: {lines}", mend)]
 
     # ---- stacks ----
 

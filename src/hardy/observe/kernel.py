@@ -6,7 +6,7 @@ import os
 import stat
 from typing import NamedTuple
 
-__all__ = ["Memfd", "Stat", "hardy_memfds", "pids", "read_command", "read_stat"]
+__all__ = ["Memfd", "Stat", "count_threads", "hardy_memfds", "pids", "read_command", "read_stat"]
 
 _PREFIX = "/memfd:hardy-"
 _PAGE = os.sysconf("SC_PAGE_SIZE")
@@ -78,6 +78,18 @@ def read_command(pid: int) -> list[str]:
             return [word.decode(errors="replace") for word in file.read().split(b"\0") if word]
     except OSError:
         return []
+
+
+def count_threads(pid: int) -> int:
+    """How many threads a process has beside the one by which hardy learns of deaths; 0 when there is none."""
+    count = 0
+    try:
+        for tid in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{tid}/comm", "rb") as file:
+                count += file.read() != b"hardy-lifeline\n"
+    except OSError:
+        return 0  # it has ended, or one of them has: it does something
+    return count
 
 
 def hardy_memfds(pid: int) -> list[Memfd]:

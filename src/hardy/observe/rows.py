@@ -155,7 +155,7 @@ def _pools(snapshot: Snapshot, history: History, programs: list[Program]) -> lis
         if not pids & set(pool.pids):
             continue
         maker = snapshot.process(pool.maker)
-        whole = f"{len(pool.desks)} of {maker.name if maker is not None else 'a process that has ended'}"
+        whole = f"{len(pool.desks)} workers of {maker.name if maker is not None else 'a process that has ended'}"
         counts = (pool.queued, pool.running, pool.done, pool.failed)
         cells = (pool.title, whole, str(pool.maker), "", "", "", *map(str, counts))
         rows.append(Row(f"pool {pool.inode}", cells, (pool.title, whole, pool.maker, "", 0.0, 0, *counts), pool.maker))

@@ -67,12 +67,14 @@ class Conductor:
         self._counts = counts
         self._title = title
         self.queues: list[TaskQueue[Item]] = [
-            ctx.TaskQueue(step.max_items, maxbytes=step.max_bytes, max_deliveries=step.max_deliveries)
+            ctx.TaskQueue(
+                step.max_items, maxbytes=step.max_bytes, max_deliveries=step.max_deliveries, name=f"to {step.name}"
+            )
             for step in self._others
         ]
         if self._steps[-1].kind != "sink":
-            self.queues.append(ctx.TaskQueue(bounds[0], maxbytes=bounds[1]))
-        self._dead_items: Queue = ctx.Queue()
+            self.queues.append(ctx.TaskQueue(bounds[0], maxbytes=bounds[1], name="results"))
+        self._dead_items: Queue = ctx.Queue(name="dead items")
         self.dead: list[DeadItem] = []
         self._buried: set[tuple[str, Id | None]] = set()
         self._burying = threading.Lock()
