@@ -295,16 +295,16 @@ def test_semaphore_permits_come_back_when_their_holder_is_killed() -> None:
 def test_semaphore_times_out_when_another_is_stopped_inside_an_operation() -> None:
     """Inside the guard, at worst: time-outs and Ctrl-C still work, and all goes on once it does."""
     with world() as w:
-        semaphore = Semaphore(2)
+        semaphore = Semaphore(1)
 
         def stop_inside(child: Child) -> None:
-            runtime.arm("sem.acquire.after_commit=stop")
+            runtime.arm("sem.hold.after_commit=stop")
             child.say()
-            semaphore.acquire()
+            semaphore.__enter__()
 
-        def release_interrupted() -> None:
+        def enter_interrupted() -> None:
             with pytest.raises(KeyboardInterrupt):
-                semaphore.release()
+                semaphore.__enter__()
 
         stopped = w.fork(stop_inside)
         stopped.comes()
@@ -312,7 +312,7 @@ def test_semaphore_times_out_when_another_is_stopped_inside_an_operation() -> No
 
         assert not semaphore.acquire(timeout=0.1)
         assert not semaphore.acquire(False)
-        interrupted = w.fork_asleep(release_interrupted)
+        interrupted = w.fork_asleep(enter_interrupted)
         interrupted.kill(signal.SIGINT)
         assert interrupted.ends(SOON_S) == 0
 

@@ -233,9 +233,9 @@ def test_guard_goes_on_when_the_one_who_mends_is_killed_at(point: str) -> None:
     """One dies inside the guard, and the next while it mends what the first left: a third does it."""
     with world() as w:
         semaphore = Semaphore(3)
-        w.strike("sem.acquire.after_commit", semaphore.acquire)
+        w.strike("sem.hold.before_commit", semaphore.__enter__)
 
-        w.strike(point, semaphore.acquire)
+        w.strike(point, semaphore.__enter__)
 
-        assert semaphore.get_value() == 2
-        assert semaphore.acquire(False)
+        assert semaphore.get_value() == 3
+        assert all(semaphore.acquire(False) for _ in range(3))

@@ -112,9 +112,11 @@ static void *work(void *argument)
         by_lock++;
         hdy_lock_release(&it.lock);
 
-        wait_for(&it.sem.party, hdy_sem_repair, hdy_sem_acquire, &call);
+        if (!hdy_sem_try(&it.sem, HDY_SEM_BARE))
+            wait_for(&it.sem.party, hdy_sem_repair, hdy_sem_acquire, &call);
         by_sem++;
-        run(&it.sem.party, hdy_sem_repair, hdy_sem_release, &call);
+        if (hdy_sem_give(&it.sem, 0) == 0)
+            run(&it.sem.party, hdy_sem_repair, hdy_sem_release, &call);
 
         wait_for(&it.with.party, hdy_sem_repair, hdy_sem_hold, &call);
         by_with++;

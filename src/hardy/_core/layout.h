@@ -11,7 +11,7 @@
 
 #define HDY_MAGIC 0x3179647261686879ull /* "yhardy1" */
 /* Raised with every change of any layout: two versions of hardy in one tree refuse each other. */
-#define HDY_LAYOUT_VERSION 3u
+#define HDY_LAYOUT_VERSION 4u
 
 enum { HDY_KIND_RING = 1, HDY_KIND_SLAB = 2, HDY_KIND_BOARD = 3, HDY_KIND_TRACE = 4 };
 

@@ -60,7 +60,7 @@ typedef struct {
 } HDY_ALIGNED hdy_party;
 _Static_assert(sizeof(hdy_party) == 2 * HDY_CACHE_LINE, "the head of a party fills two cache lines");
 
-/* value = total - what the rows hold; `value` is derived, and computed anew after a death. */
+/* value = total - what the rows hold; `value` is derived, and computed anew after a death in the guard. */
 #define HDY_SEM_ROWS 128u
 typedef struct {
     uint64_t identity; /*  0 guard; 0: free */
@@ -69,13 +69,18 @@ typedef struct {
 } hdy_sem_row;
 typedef struct {
     hdy_party party;
-    int32_t total; /* 128 guard; permits less bare acquires plus bare releases: their commit */
-    int32_t value; /* 132 guard; derived */
-    int32_t bound; /* 136 creator; a release above it is refused */
+    uint64_t count; /* 128 anyone, by compare-and-swap: total << 32 | somebody sleeps << 31 | value; see sync_sem.h */
+    int32_t bound;  /* 136 creator; a release above it is refused */
     char pad[HDY_CACHE_LINE - 12];
     hdy_sem_row row[HDY_SEM_ROWS]; /* 192 */
 } hdy_sem;
 _Static_assert(offsetof(hdy_sem, row) == 3 * HDY_CACHE_LINE, "rows start on a cache line");
+
+#define HDY_SEM_SLEEPS (1ull << 31)
+static inline int32_t hdy_sem_value(uint64_t count)
+{
+    return (int32_t)(count & (HDY_SEM_SLEEPS - 1));
+}
 
 /* ---- Condition ---- */
 

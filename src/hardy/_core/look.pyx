@@ -32,7 +32,8 @@ cdef extern from "sync_lock.h":
         uint32_t held
     ctypedef struct hdy_sem:
         hdy_party party
-        int32_t value, bound
+        uint64_t count
+        int32_t bound
         hdy_sem_row row[1]
     ctypedef struct hdy_cond_row:
         uint64_t identity
@@ -69,6 +70,7 @@ cdef extern from "sync_lock.h":
         HDY_EVENT_SET
     const uint64_t HDY_THREAD_FLAGS
     uint64_t hdy_owner_identity(uint64_t word) noexcept nogil
+    int32_t hdy_sem_value(uint64_t count) noexcept nogil
     uint64_t hdy_load_64 "hdy_load"(const uint64_t *p) noexcept nogil
     uint32_t hdy_load_32 "hdy_load"(const uint32_t *p) noexcept nogil
 
@@ -277,7 +279,7 @@ cdef dict _semaphore(const hdy_sem *sem):
     bounded = sem.bound != 0x7fffffff
     return {
         "kind": "BoundedSemaphore" if bounded else "Semaphore",
-        "value": sem.value,
+        "value": hdy_sem_value(hdy_load_64(&sem.count)),
         "bound": sem.bound if bounded else None,
         "holders": holders,
     }

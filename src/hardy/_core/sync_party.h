@@ -55,15 +55,16 @@ static inline int hdy_party_wait(hdy_party *p, hdy_call *call)
     return -EAGAIN;
 }
 
-/* Under the guard: lets up to `most` sleepers look again, once it is free. No system call is made
- * when nobody has said that it will sleep since a wake-up last reached nobody: who was on its way
+/* Under the guard: lets up to `most` sleepers look again, once it is free; 0: nobody sleeps. No system call is
+ * made when nobody has said that it will sleep since a wake-up last reached nobody: who was on its way
  * then has found another turn, and said so anew. */
-static inline void hdy_party_wake(hdy_party *p, hdy_call *call, int most)
+static inline int hdy_party_wake(hdy_party *p, hdy_call *call, int most)
 {
     if ((int32_t)(p->waiting - hdy_load(&p->empty)) < 0)
-        return;
+        return 0;
     hdy_store(&p->turn, p->turn + 1);
     call->wake = most;
+    return 1;
 }
 
 /* For repairs, under the guard: whoever sleeps may have missed anything. */

@@ -28,7 +28,10 @@ cdef extern from "sync_sem.h":
         int32_t bound
     bint hdy_party_should_sweep(hdy_party *p) noexcept nogil
     int hdy_party_run(hdy_party *p, hdy_repair repair, hdy_op op, hdy_call *call, bint patient) noexcept nogil
+    const uint64_t HDY_SEM_BARE
     int hdy_sem_start(hdy_sem *s, int32_t value, int32_t bound) noexcept nogil
+    bint hdy_sem_try(hdy_sem *s, uint64_t permit) noexcept nogil
+    int hdy_sem_give(hdy_sem *s, bint in_guard) noexcept nogil
     void hdy_sem_repair(void *object) noexcept nogil
     int hdy_sem_acquire(void *object, hdy_call *call) noexcept nogil
     int hdy_sem_hold(void *object, hdy_call *call) noexcept nogil
@@ -146,7 +149,10 @@ cdef class SemaphoreCell(PartyCell):
         If a process dies here: the permit stays taken, for a bare acquire may be meant as a signal.
         Take permits with `with` to have them come back.
         """
-        return self._take(hdy_sem_acquire, block, HDY_FOREVER if timeout is None else deadline_ns(timeout))
+        cdef int64_t deadline = HDY_FOREVER if timeout is None else deadline_ns(timeout)
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        return hdy_sem_try(self.at, HDY_SEM_BARE) or self._take(hdy_sem_acquire, block, deadline)
 
     cdef bint _take(self, hdy_op op, bint block, int64_t deadline) except -1:
         cdef hdy_waiting w
@@ -202,7 +208,14 @@ cdef class SemaphoreCell(PartyCell):
         Raises:
             ValueError: there would be more permits than the semaphore may have.
         """
-        self._give(hdy_sem_release)
+        cdef int given
+        if self.forks != hdy_rt.forks:
+            self.recheck()
+        given = hdy_sem_give(self.at, False)
+        if given < 0:
+            raise ValueError(_RELEASED_TOO_OFTEN)
+        if given == 0:
+            self._give(hdy_sem_release)
 
     cdef int _give(self, hdy_op op) except -1:
         cdef hdy_call call

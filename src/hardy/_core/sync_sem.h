@@ -2,31 +2,54 @@
  *
  *     value = total - sum of row[].held        (held by `with`, one row a process)
  *
- *     bare acquire / release:  total -= 1 / += 1      one store, the commit; a death changes nothing
- *     `with` enter / leave:    row.held += 1 / -= 1   one store, the commit; a death gives it back
- *     sweep of a dead holder:  row.held = 0           one store, the commit; then the row is freed
+ *     count:    63        32   31   30        0
+ *              +------------+-----+------------+
+ *              |   total    |  S  |   value    |     S: somebody may sleep
+ *              +------------+-----+------------+
  *
- * After a death at any step the sums are those before or after the commit; `value` is derived anew
- * by the repair. When all rows are those of living holders, a further process's permit is taken
- * bare: the semaphore stays right, but that permit does not come back by itself.
+ *     bare acquire / release:  total and value -1 / +1   one swap of count, the commit; without the guard
+ *     `with` enter:            value -1, row.held += 1   the second is the commit; in the guard
+ *     `with` leave:            row.held -= 1, value +1   the first is the commit; in the guard
+ *     sweep of a dead holder:  row.held = 0              one store, the commit; then the row is freed; in the guard
+ *
+ * In the guard `value` is never more than what it should be: who has a permit by it has it by the sum. After a death
+ * there the repair derives it anew, from what the commits left; before the repair some permits may look taken, and who
+ * finds none comes to the guard, and so to the repair.
+ *
+ * S is raised in the guard, by a swap from "no value"; so a release either finds it, and then goes through the guard to
+ * move the turn, or came first, and then the swap fails. It is lowered in the guard when nobody sleeps any more.
+ *
+ * When all rows are those of living holders, a further process's permit is taken bare: the semaphore stays right, but
+ * that permit does not come back by itself.
+ *
+ * Rejected: bare operations in the guard (two robust mutexes, twice the time of the standard library's semaphore).
  */
 #ifndef HDY_SYNC_SEM_H
 #define HDY_SYNC_SEM_H
 
 #include "sync_party.h"
 
+#define HDY_SEM_TOTAL 32
+/* A permit taken bare, and one that a row has. */
+#define HDY_SEM_BARE (1ull << HDY_SEM_TOTAL | 1)
+#define HDY_SEM_WITH 1ull
+
 /* Derives `value`. Never above the bound: one that takes with `with`, releases bare and then dies
  * would give its permit twice. */
 static inline void hdy_sem_settle(hdy_sem *s)
 {
-    int64_t value = s->total;
+    int64_t held = 0, value;
+    uint64_t seen = hdy_load(&s->count), total;
     for (uint32_t i = 0; i < s->party.rows && i < HDY_SEM_ROWS; i++)
-        value -= s->row[i].held;
-    if (value > s->bound) {
-        hdy_store(&s->total, (int32_t)(s->total - (value - s->bound)));
-        value = s->bound;
-    }
-    s->value = (int32_t)value;
+        held += s->row[i].held;
+    do {
+        total = seen >> HDY_SEM_TOTAL;
+        value = (int64_t)total - held;
+        if (value > s->bound) {
+            total -= (uint64_t)(value - s->bound);
+            value = s->bound;
+        }
+    } while (!hdy_cas(&s->count, &seen, total << HDY_SEM_TOTAL | (seen & HDY_SEM_SLEEPS) | (uint64_t)value));
 }
 
 static void hdy_sem_repair(void *object)
@@ -65,17 +88,37 @@ static inline hdy_sem_row *hdy_sem_row_of(hdy_sem *s, hdy_call *call, int make)
     return &s->row[spare];
 }
 
-/* A bare acquire. */
+/* 1: a permit is taken, as a `permit` of HDY_SEM_*; 0: there is none. */
+static inline int hdy_sem_try(hdy_sem *s, uint64_t permit)
+{
+    uint64_t seen = hdy_load(&s->count);
+    do {
+        if (hdy_sem_value(seen) == 0)
+            return 0;
+        HDY_FAILPOINT("sem.acquire.before_commit");
+    } while (!hdy_cas(&s->count, &seen, seen - permit));
+    HDY_FAILPOINT("sem.acquire.after_commit");
+    return 1;
+}
+
+/* In the guard. 1: a permit is taken; 0: there is none, and who releases now will know that somebody sleeps. */
+static inline int hdy_sem_try_or_mark(hdy_sem *s, uint64_t permit)
+{
+    uint64_t none;
+    do {
+        if (hdy_sem_try(s, permit))
+            return 1;
+        none = hdy_load(&s->count) & ~(HDY_SEM_SLEEPS - 1); /* with no value */
+    } while (!hdy_cas(&s->count, &none, none | HDY_SEM_SLEEPS));
+    return 0;
+}
+
+/* A bare acquire, for which there was no permit. */
 static int hdy_sem_acquire(void *object, hdy_call *call)
 {
     hdy_sem *s = object;
-    if (s->value <= 0)
+    if (!hdy_sem_try_or_mark(s, HDY_SEM_BARE))
         return hdy_party_wait(&s->party, call);
-    HDY_FAILPOINT("sem.acquire.before_commit");
-    hdy_store(&s->total, s->total - 1);
-    HDY_FAILPOINT("sem.acquire.after_commit");
-    s->value--;
-    HDY_FAILPOINT("sem.acquire.before_unlock");
     return 0;
 }
 
@@ -83,38 +126,50 @@ static int hdy_sem_acquire(void *object, hdy_call *call)
 static int hdy_sem_hold(void *object, hdy_call *call)
 {
     hdy_sem *s = object;
-    if (s->value <= 0)
+    if (!hdy_sem_try_or_mark(s, HDY_SEM_WITH))
         return hdy_party_wait(&s->party, call);
     hdy_sem_row *row = hdy_sem_row_of(s, call, 1);
-    if (!row)
-        return hdy_sem_acquire(object, call);
+    if (!row) {
+        hdy_add(&s->count, -(1ull << HDY_SEM_TOTAL));
+        return 0;
+    }
     HDY_FAILPOINT("sem.hold.before_commit");
     hdy_store(&row->held, row->held + 1);
     HDY_FAILPOINT("sem.hold.after_commit");
-    s->value--;
-    HDY_FAILPOINT("sem.hold.before_unlock");
     return 0;
 }
 
+/* A permit has been given: in the guard, one sleeper is to look again. */
 static inline int hdy_sem_freed(hdy_sem *s, hdy_call *call)
 {
-    s->value++;
     HDY_FAILPOINT("sem.release.before_turn");
-    hdy_party_wake(&s->party, call, 1);
+    if (!hdy_party_wake(&s->party, call, 1) && hdy_load_relaxed(&s->count) & HDY_SEM_SLEEPS)
+        __atomic_and_fetch(&s->count, ~HDY_SEM_SLEEPS, __ATOMIC_SEQ_CST);
     HDY_FAILPOINT("sem.release.before_unlock");
     return 0;
 }
 
-/* A bare release; -ERANGE above the bound. */
+/* A bare release: 1: given; 0: `in_guard` is not said, and somebody sleeps; -ERANGE above the bound. */
+static inline int hdy_sem_give(hdy_sem *s, int in_guard)
+{
+    uint64_t seen = hdy_load(&s->count);
+    do {
+        if (hdy_sem_value(seen) >= s->bound)
+            return -ERANGE;
+        if (!in_guard && seen & HDY_SEM_SLEEPS)
+            return 0;
+        HDY_FAILPOINT("sem.release.before_commit");
+    } while (!hdy_cas(&s->count, &seen, seen + HDY_SEM_BARE));
+    HDY_FAILPOINT("sem.release.after_commit");
+    return 1;
+}
+
+/* A bare release while somebody sleeps; -ERANGE above the bound. */
 static int hdy_sem_release(void *object, hdy_call *call)
 {
     hdy_sem *s = object;
-    if (s->value >= s->bound)
-        return -ERANGE;
-    HDY_FAILPOINT("sem.release.before_commit");
-    hdy_store(&s->total, s->total + 1);
-    HDY_FAILPOINT("sem.release.after_commit");
-    return hdy_sem_freed(s, call);
+    int r = hdy_sem_give(s, 1);
+    return r < 0 ? r : hdy_sem_freed(s, call);
 }
 
 /* The end of `with`; -ERANGE above the bound. */
@@ -124,22 +179,22 @@ static int hdy_sem_give_back(void *object, hdy_call *call)
     hdy_sem_row *row = hdy_sem_row_of(s, call, 0);
     if (!row || row->held == 0)
         return hdy_sem_release(object, call);
-    if (s->value >= s->bound) {
-        /* Released bare already. In this order a death in between changes nothing: the row's comes back. */
-        hdy_store(&s->total, s->total - 1);
-        HDY_FAILPOINT("sem.give_back.over_bound");
-        hdy_store(&row->held, row->held - 1);
-        return -ERANGE;
-    }
     HDY_FAILPOINT("sem.give_back.before_commit");
     hdy_store(&row->held, row->held - 1);
     HDY_FAILPOINT("sem.give_back.after_commit");
-    return hdy_sem_freed(s, call);
+    uint64_t seen = hdy_load(&s->count);
+    int over;
+    do {
+        over = hdy_sem_value(seen) >= s->bound; /* released bare already: that one is taken back */
+        if (over)
+            HDY_FAILPOINT("sem.give_back.over_bound");
+    } while (!hdy_cas(&s->count, &seen, over ? seen - (1ull << HDY_SEM_TOTAL) : seen + HDY_SEM_WITH));
+    return over ? -ERANGE : hdy_sem_freed(s, call);
 }
 
 static int hdy_sem_read(void *object, hdy_call *call)
 {
-    call->number = ((hdy_sem *)object)->value;
+    call->number = hdy_sem_value(hdy_load(&((hdy_sem *)object)->count));
     return 0;
 }
 
@@ -178,7 +233,7 @@ static int hdy_sem_drop(void *object, hdy_call *call)
 
 static inline int hdy_sem_start(hdy_sem *s, int32_t value, int32_t bound)
 {
-    s->total = s->value = value;
+    s->count = (uint64_t)value << HDY_SEM_TOTAL | (uint64_t)value;
     s->bound = bound;
     return hdy_party_start(&s->party, HDY_SEM_ROWS);
 }

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from .explorer import DEAD, DONE, Action, Model, Program, State, pc
+from .explorer import DEAD, DONE, Action, Model, Program, State, over, pc
 from .kernel import crash, futex_wait, lock, unlock, wake_all, wake_one
 
 THREE = ("A", "B", "C")
 PARTY: State = {"guard": "", "turn": 1, "waiting": 0, "empty": 1}
 SEMAPHORE_VARIANTS = ("nobody said to wait", "turn not moved", "empty too new", "repair derives nothing", "no sweep")
+SEMAPHORE_BARE_VARIANTS = ("no flag", "flag seen before the swap", "value before the row", "turn not moved")
 RWLOCK_VARIANTS = (
     "no bury",
     "writer cleared first",
@@ -34,12 +35,13 @@ def say_that_i_wait(s: State, me: str, broken: str) -> None:  # hdy_party_wait
     s[f"seen.{me}"] = s["turn"]
 
 
-def move_turn(s: State, me: str, most: int, broken: str) -> None:  # hdy_party_wake
+def move_turn(s: State, me: str, most: int, broken: str) -> bool:  # hdy_party_wake
     if s["waiting"] - s["empty"] < 0:
-        return
+        return False
     if broken != "turn not moved":
         s["turn"] += 1
     s[f"wake.{me}"] = most
+    return True
 
 
 def leave_guard(processes: tuple[str, ...], then: str, awake: str, broken: str) -> dict[str, Action | list[Action]]:
@@ -92,21 +94,54 @@ def slice_over(then: str, useful: Callable[[State, str], bool]) -> Action:
     return action
 
 
-def semaphore(broken: str = "") -> Model:
-    """Three take the one permit by `with`."""
+def _semaphore_steps(broken: str, permits: int) -> tuple[State, dict[str, Program]]:
+    """What `with` does, and what a bare release and a bare acquire do: variables, and programs by kind.
+
+    A swap of `count` is one step: value, total and the flag that somebody may sleep change together.
+    """
 
     def dead_holders(s: State) -> list[str]:
         return [each for each in THREE if s[f"held.{each}"] and pc(s, each) == DEAD]
 
     def settle(s: State) -> None:  # hdy_sem_settle
         if broken != "repair derives nothing":
-            s["value"] = 1 - sum(s[f"held.{each}"] for each in THREE)
+            s["value"] = s["total"] - sum(s[f"held.{each}"] for each in THREE)
 
-    def try_it(s: State, me: str) -> str:  # hdy_sem_hold
-        if s["value"] > 0:
-            return "hold"
+    def try_or_mark(bare: bool, then: str) -> Action:  # hdy_sem_try_or_mark
+        def action(s: State, me: str) -> str:
+            if s["value"] > 0:
+                s["value"] -= 1
+                s["total"] -= bare
+                return then
+            s["sleeps"] = int(broken != "no flag")
+            return "say"
+
+        return action
+
+    def say(s: State, me: str) -> str:
         say_that_i_wait(s, me, broken)
         return "off_to_sleep"
+
+    def try_bare(s: State, me: str) -> str:  # hdy_sem_try
+        if s["value"] == 0:
+            return "again"
+        s["value"] -= 1
+        s["total"] -= 1
+        return "inside"
+
+    def look(s: State, me: str) -> str:  # hdy_sem_give, without the guard
+        if s["sleeps"]:
+            return "give_in_guard"
+        return "count_blindly" if broken == "flag seen before the swap" else count(s, me)
+
+    def count(s: State, me: str) -> str:
+        s["value"] += 1
+        s["total"] += 1
+        return DONE
+
+    def count_in_guard(s: State, me: str) -> str:  # hdy_sem_release
+        count(s, me)
+        return "turn"
 
     def store(name: str, change: int, then: str) -> Action:
         def action(s: State, me: str) -> str:
@@ -115,48 +150,102 @@ def semaphore(broken: str = "") -> Model:
 
         return action
 
-    def turn(s: State, me: str) -> str:
-        move_turn(s, me, 1, broken)
+    def turn(s: State, me: str) -> str:  # hdy_sem_freed
+        return "off" if move_turn(s, me, 1, broken) else "lower"
+
+    def lower(s: State, me: str) -> str:
+        s["sleeps"] = 0
         return "off"
 
     def sweep(s: State, me: str) -> str:  # hdy_sem_drop
         for each in dead_holders(s):
             s[f"held.{each}"] = 0
-            s["value"] = 1 - sum(s[f"held.{one}"] for one in THREE)
-            return "sweep_turn"
+            return "sweep_settle"
         return "try"
+
+    def sweep_settle(s: State, me: str) -> str:
+        s["value"] = s["total"] - sum(s[f"held.{each}"] for each in THREE)
+        return "sweep_turn"
 
     def sweep_turn(s: State, me: str) -> str:
         move_turn(s, me, 1, broken)
         return "try"
 
-    def invariant(s: State) -> str:
-        if sum(pc(s, each) == "inside" for each in THREE) > 1:
-            return "two have the one permit"
-        return ""
-
-    repair = with_repair(THREE, "start", settle)
+    repair = with_repair(THREE, "again", settle)
     may_look = slice_over("late", lambda s, me: s["value"] > 0 or bool(dead_holders(s)) or s["guard"] != "")
-    program: Program = {
-        "start": lock("guard", "try", repair),
-        "try": try_it,
-        "hold": store("held.me", 1, "less"),
-        "less": store("value", -1, "unlock"),
-        "unlock": unlock("guard", "inside"),
+    asleep: Program = {
+        "say": say,
         "off_to_sleep": unlock("guard", "sleep"),
-        "sleep": futex_wait("turn", "seen", "asleep", "start"),
+        "sleep": futex_wait("turn", "seen", "asleep", "again"),
         "asleep": may_look,
         "late": lock("guard", "try" if broken == "no sweep" else "sweep", repair),
         "sweep": sweep,
+        "sweep_settle": sweep_settle,
         "sweep_turn": sweep_turn,
-        "inside": lock("guard", "give", repair),
-        "give": store("held.me", -1, "more"),
-        "more": store("value", 1, "turn"),
-        "turn": turn,
-        **leave_guard(THREE, DONE, "start", broken),
     }
-    variables = {**PARTY, "value": 1, **party_locals(THREE), **{f"held.{each}": 0 for each in THREE}}
-    return Model("semaphore", variables, dict.fromkeys(THREE, program), crash, crashes=2, invariant=invariant)
+    awake: Program = {"turn": turn, "lower": lower, **leave_guard(THREE, DONE, "again", broken)}
+    value_first = broken == "value before the row"
+    by_with: Program = {
+        **asleep,
+        "start": lock("guard", "try", repair),
+        "again": lock("guard", "try", repair),
+        "try": try_or_mark(False, "hold"),
+        "hold": store("held.me", 1, "unlock"),
+        "unlock": unlock("guard", "inside"),
+        "inside": lock("guard", "more" if value_first else "give", repair),
+        "give": store("held.me", -1, "turn" if value_first else "more"),
+        "more": store("value", 1, "give" if value_first else "turn"),
+        **awake,
+    }
+    gives: Program = {
+        "start": look,
+        "count_blindly": count,
+        "give_in_guard": lock("guard", "give", repair),
+        "give": count_in_guard,
+        **awake,
+    }
+    takes: Program = {
+        **asleep,
+        **gives,
+        "start": try_bare,
+        "again": lock("guard", "try", repair),
+        "try": try_or_mark(True, "unlock"),
+        "unlock": unlock("guard", "inside"),
+        "inside": look,
+    }
+    counts = {"value": permits, "total": permits, "sleeps": 0, **{f"held.{each}": 0 for each in THREE}}
+    return {**PARTY, **counts, **party_locals(THREE)}, {"with": by_with, "gives": gives, "takes": takes}
+
+
+def _inside(s: State) -> int:
+    return sum(pc(s, each) == "inside" for each in THREE)
+
+
+def semaphore(broken: str = "") -> Model:
+    """Three take the one permit by `with`."""
+    variables, programs = _semaphore_steps(broken, permits=1)
+
+    def invariant(s: State) -> str:
+        return "two have the one permit" if _inside(s) > 1 else ""
+
+    return Model("semaphore", variables, dict.fromkeys(THREE, programs["with"]), crash, crashes=2, invariant=invariant)
+
+
+def semaphore_bare(broken: str = "") -> Model:
+    """There is no permit. B gives one; A takes it by `with`, C bare, and gives it again."""
+    variables, programs = _semaphore_steps(broken, permits=0)
+
+    def invariant(s: State) -> str:
+        if _inside(s) > 1:
+            return "two have the one permit"
+        return "more permits than there are" if s["value"] > s["total"] - s["held.A"] else ""
+
+    def goal(s: State) -> bool:
+        # What B did not come to give, or C to give again, nobody can have.
+        return over(s, THREE) or (s["total"] == 0 and over(s, ("B",)) and pc(s, "C") in ("asleep", DONE, DEAD))
+
+    program = {"A": programs["with"], "B": programs["gives"], "C": programs["takes"]}
+    return Model("semaphore_bare", variables, program, crash, crashes=2, invariant=invariant, goal=goal)
 
 
 def rwlock(broken: str = "") -> Model:
@@ -308,4 +397,4 @@ def rwlock(broken: str = "") -> Model:
     return Model("rwlock", variables, programs, died, crashes=2, invariant=invariant)
 
 
-MODELS = [(semaphore, SEMAPHORE_VARIANTS), (rwlock, RWLOCK_VARIANTS)]
+MODELS = [(semaphore, SEMAPHORE_VARIANTS), (semaphore_bare, SEMAPHORE_BARE_VARIANTS), (rwlock, RWLOCK_VARIANTS)]
