@@ -4,8 +4,8 @@
  *   ./plain_c one-way BYTES MANY COUNT      one process puts, another gets, MANY at a time
  *   ./plain_c round-trip PAUSE_NS COUNT     8 bytes there and back, with a pause before each
  *
- * Prints the seconds that all took, the pauses not counted. What channel.pyx does around the headers is done here: who
- * finds nothing spins, and then asks and sleeps. bench/plain.py builds and runs it.
+ * Prints the seconds that all took, the pauses not counted. What sender.pyx and channel.pyx do around the headers is
+ * done here: who finds nothing spins, and then asks and sleeps. bench/plain.py builds and runs it.
  */
 #include "repair.h"
 #include "spin.h"
@@ -95,18 +95,18 @@ static int get(hdy_queue *q, hdy_got *got, int n, char *small, char *large, uint
 {
     for (int turn = 0, done = 0;; turn++) {
         uint32_t seen = 0;
-        got[0] = (hdy_got){.small = small, .room = large_bytes, .room_kind = 3};
+        *got = (hdy_got){.small = small, .room = large_bytes, .room_kind = 3, .as_records = n > 1};
         enter(q, &q->ring->head);
-        int rc = hdy_ring_get(q, got, n, MOST_AT_ONCE * SMALL_BYTES, &done);
+        int rc = hdy_ring_get(q, got, n, MOST_AT_ONCE * (SMALL_BYTES + sizeof(hdy_record)), &done);
         if (rc == -EAGAIN && turn) {
             seen = hdy_ask(q, HDY_ITEMS);
-            rc = hdy_ring_get(q, got, n, MOST_AT_ONCE * SMALL_BYTES, &done);
+            rc = hdy_ring_get(q, got, n, MOST_AT_ONCE * (SMALL_BYTES + sizeof(hdy_record)), &done);
         }
         hdy_leave(q, &q->ring->head);
-        if (rc == 0 && got[0].unit) {
-            if ((rc = hdy_chain_copy(q, got[0].unit, 0, large, large_bytes, 0)))
+        if (rc == 0 && got->unit) {
+            if ((rc = hdy_chain_copy(q, got->unit, 0, large, large_bytes, 0)))
                 fail("copy", rc);
-            hdy_hand_free(q, got[0].unit);
+            hdy_hand_free(q, got->unit);
         }
         if (rc == 0)
             return done;
@@ -119,35 +119,41 @@ static int get(hdy_queue *q, hdy_got *got, int n, char *small, char *large, uint
 
 static void produce(hdy_queue *q, uint64_t count, uint32_t size, int many)
 {
-    char *bytes = calloc(MOST_AT_ONCE, size);
-    struct iovec parts[MOST_AT_ONCE];
-    hdy_message m[MOST_AT_ONCE];
-    for (int i = 0; i < many; i++) {
-        parts[i] = (struct iovec){bytes + (uint64_t)i * size, size};
-        m[i] = (hdy_message){.kind = 3, .size = size, .parts = &parts[i], .nparts = 1};
-    }
+    char *bytes = calloc(1, size);
+    struct iovec part = {bytes, size};
+    hdy_message m = {.kind = 3, .size = size, .parts = &part, .nparts = 1}, run = {0};
+    static char space[MOST_AT_ONCE * (SMALL_BYTES + sizeof(hdy_record))];
+    hdy_records records = {.bytes = space, .pid = hdy_pid_of(hdy_self())};
+    run.records = records.bytes;
     for (uint64_t at = 0; at < count;) {
         int n = (uint64_t)many < count - at ? many : (int)(count - at);
-        for (int i = 0; i < n; i++)
-            *(uint64_t *)parts[i].iov_base = at + (uint64_t)i;
-        if (size <= HDY_INLINE_MAX) {
-            at += (uint64_t)put(q, m, n);
-        } else {
-            put_large(q, m);
+        *(uint64_t *)bytes = at;
+        if (size > HDY_INLINE_MAX) {
+            put_large(q, &m);
             at++;
+        } else if (many == 1) {
+            at += (uint64_t)put(q, &m, 1);
+        } else {
+            records.used = 0;
+            for (int i = 0; i < n; i++) {
+                *(uint64_t *)bytes = at + (uint64_t)i;
+                hdy_records_add(&records, 3, &part, 1, size);
+            }
+            at += (uint64_t)put(q, &run, n);
         }
     }
 }
 
 static void consume(hdy_queue *q, uint64_t count, uint32_t size, int many)
 {
-    static char small[MOST_AT_ONCE * SMALL_BYTES];
+    static char small[MOST_AT_ONCE * (SMALL_BYTES + sizeof(hdy_record))];
     char *large = size > HDY_INLINE_MAX ? malloc(size) : NULL;
-    hdy_got got[MOST_AT_ONCE];
+    hdy_got got;
     for (uint64_t at = 0; at < count;) {
-        int done = get(q, got, many, small, large, large ? size : 0, 1);
-        for (int i = 0; i < done; i++)
-            if (*(uint64_t *)(got[i].unit ? large : got[i].small) != at + (uint64_t)i)
+        int done = get(q, &got, many, small, large, large ? size : 0, 1);
+        const char *text = got.unit ? large : many > 1 ? small + sizeof(hdy_record) : small;
+        for (int i = 0; i < done; i++, text += hdy_record_bytes(size))
+            if (*(uint64_t *)text != at + (uint64_t)i)
                 fail("order", EPROTO);
         at += (uint64_t)done;
     }

@@ -8,9 +8,9 @@ CRASH = "tests/crash/test_queue_crash.py"
 STOP = "tests/crash/test_queue_stop.py"
 NATIVE = "tests/native/test_threads.py"
 VIEWS = "tests/unit/test_queue_views.py"
-QUEUE = ("ring", "channel")
-TASKS = ("ring", "channel", "tasks")
-JOINABLE = ("ring", "channel", "joinable")
+QUEUE = ("ring", "sender", "channel")
+TASKS = ("ring", "sender", "channel", "tasks")
+JOINABLE = ("ring", "sender", "channel", "joinable")
 
 END_STORES = """    hdy_store_relaxed(&to->seq, n->seq);
     hdy_store_relaxed(&to->bytes, n->bytes);
@@ -34,12 +34,11 @@ SETTLE = """    if (r->joinable) {
         hdy_user_settle(r);
     }
 """
-HAND_OVER = """    for (int k = 0; k < i; k++)
-        if (m[k].unit) {
-            HDY_FAILPOINT("ring.put.before_hand_over");
-            hdy_chain_own(q, m[k].unit, 0);
-            HDY_FAILPOINT("ring.put.after_hand_over");
-        }
+HAND_OVER = """    if (!m->records && m->unit) {
+        HDY_FAILPOINT("ring.put.before_hand_over");
+        hdy_chain_own(q, m->unit, 0);
+        HDY_FAILPOINT("ring.put.after_hand_over");
+    }
 """
 ITEM_NEWS = "    hdy_wake(q, &r->tail, HDY_ITEMS, (uint64_t)i);\n    hdy_commit(&r->tail, &n);\n"
 LEASE_COMMIT = """    hdy_pass(&n, rec, slot->size);
@@ -125,11 +124,11 @@ QUEUE_MUTANTS = (
     ),
     Mutant(
         "queue: a writer does not look again when it has asked",
-        "channel.pyx",
+        "sender.pyx",
         "                seen = hdy_ask(&self.q, HDY_SPACE)\n"
         "                rc = hdy_ring_put(&self.q, m, count, done)\n",
         "                seen = hdy_ask(&self.q, HDY_SPACE)\n",
-        ("channel",),
+        ("sender",),
         (WAKES, "-k", "looks_again and PutNews"),
     ),
     Mutant(

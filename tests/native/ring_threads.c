@@ -1,9 +1,9 @@
 /* Threads that use a queue as processes do, over one mapping: for ThreadSanitizer.
  *
- * Each thread has a view of the queue (hdy_queue) of its own, as each process has. What channel.pyx, joinable.pyx and
- * tasks.pyx do around the headers (try, ask, sleep for a slice, look again) is done here in C. Besides the bytes in the
- * queue's memory, `proof` is plain data that is written before a put and read after the get of that message: a commit
- * that does not order memory is a data race in it. Built and run by tools/sanitize.py.
+ * Each thread has a view of the queue (hdy_queue) of its own, as each process has. What sender.pyx, channel.pyx,
+ * joinable.pyx and tasks.pyx do around the headers (try, ask, sleep for a slice, look again) is done here in C. Besides
+ * the bytes in the queue's memory, `proof` is plain data that is written before a put and read after the get of that
+ * message: a commit that does not order memory is a data race in it. Built and run by tools/sanitize.py.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -56,7 +56,7 @@ static void nap(hdy_queue *q, int what, uint32_t seen)
     hdy_futex_wait(&q->ring->waits[what].word, seen, hdy_now_ns() + 20 * HDY_NS_PER_MS);
 }
 
-/* As Channel._push: at least one of them. */
+/* As Sender._push: at least one of them. */
 static int put(hdy_queue *q, const hdy_message *m, int n)
 {
     for (int done = 0;;) {
@@ -77,7 +77,7 @@ static int put(hdy_queue *q, const hdy_message *m, int n)
     }
 }
 
-/* As Channel._push_large. */
+/* As Sender._push_large. */
 static void put_large(hdy_queue *q, hdy_message *m)
 {
     int rc = 0;
@@ -97,27 +97,30 @@ static void *put_all(void *argument)
     hdy_queue own = the_queue, *q = &own;
     uint64_t me = (uint64_t)(intptr_t)argument, at = 0;
     static char bytes[PUTTERS][LARGE_BYTES];
-    message text[BATCH];
-    hdy_message m[BATCH];
-    struct iovec parts[BATCH];
+    message text;
+    struct iovec part = {&text, sizeof text};
+    char many[BATCH * (sizeof(hdy_record) + sizeof text)];
     while (at < count) {
+        hdy_records records = {.bytes = many, .pid = hdy_pid_of(hdy_self())};
+        hdy_message m = {.kind = 3, .size = sizeof text, .parts = &part, .nparts = 1};
         int n = at % 3 ? 1 : BATCH;
         if ((uint64_t)n > count - at)
             n = (int)(count - at);
         for (int i = 0; i < n; i++) {
-            text[i] = (message){me, at + (uint64_t)i};
+            text = (message){me, at + (uint64_t)i};
             proof[me][at + (uint64_t)i] = (long)(at + (uint64_t)i) + 1;
-            parts[i] = (struct iovec){&text[i], sizeof text[i]};
-            m[i] = (hdy_message){.kind = 3, .size = sizeof text[i], .parts = &parts[i], .nparts = 1};
+            hdy_records_add(&records, 3, &part, 1, sizeof text);
         }
         if (at % 64 == 1 && !equal) {
-            memcpy(bytes[me], &text[0], sizeof text[0]);
-            parts[0] = (struct iovec){bytes[me], LARGE_BYTES};
-            m[0].size = LARGE_BYTES;
-            put_large(q, &m[0]);
+            text.number = at;
+            memcpy(bytes[me], &text, sizeof text);
+            m.parts = &(struct iovec){bytes[me], LARGE_BYTES};
+            m.size = LARGE_BYTES;
+            put_large(q, &m);
             at++;
         } else {
-            at += (uint64_t)put(q, m, n);
+            m.records = n > 1 ? records.bytes : NULL;
+            at += (uint64_t)put(q, &m, n);
         }
     }
     return NULL;
@@ -139,18 +142,18 @@ static void *get_all(void *unused)
 {
     hdy_queue own = the_queue, *q = &own;
     static __thread char small[BATCH * 64], large[LARGE_BYTES];
-    hdy_got got[BATCH];
+    hdy_got got;
     uint64_t next[PUTTERS] = {0};
     (void)unused;
     while (hdy_load(&taken) < PUTTERS * count) {
         int done = 0;
         uint32_t seen = 0;
-        got[0] = (hdy_got){.small = small, .room = LARGE_BYTES, .room_kind = 3};
+        got = (hdy_got){.small = small, .room = LARGE_BYTES, .room_kind = 3, .as_records = 1};
         enter(q, &q->ring->head);
-        int rc = hdy_ring_get(q, got, BATCH, sizeof small, &done);
+        int rc = hdy_ring_get(q, &got, BATCH, sizeof small, &done);
         if (rc == -EAGAIN) {
             seen = hdy_ask(q, HDY_ITEMS);
-            rc = hdy_ring_get(q, got, BATCH, sizeof small, &done);
+            rc = hdy_ring_get(q, &got, BATCH, sizeof small, &done);
         }
         hdy_leave(q, &q->ring->head);
         if (rc == -EAGAIN) {
@@ -161,13 +164,13 @@ static void *get_all(void *unused)
             fail("get", rc, 0);
         for (int i = 0; i < done; i++) {
             message text;
-            if (got[i].unit) {
-                if ((rc = hdy_chain_copy(q, got[i].unit, 0, large, LARGE_BYTES, 0)))
+            if (got.unit) {
+                if ((rc = hdy_chain_copy(q, got.unit, 0, large, LARGE_BYTES, 0)))
                     fail("copy", rc, 0);
-                hdy_hand_free(q, got[i].unit);
+                hdy_hand_free(q, got.unit);
                 memcpy(&text, large, sizeof text);
             } else {
-                memcpy(&text, got[i].small, sizeof text);
+                memcpy(&text, hdy_records_skip(small, i) + sizeof(hdy_record), sizeof text);
             }
             arrived(&text, next);
         }

@@ -1,16 +1,18 @@
-# put and get: how messages go in and out of a ring (protocol: ring.h).
+# get: how messages come out of a ring (protocol: ring.h).
 cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
-from libc.errno cimport EAGAIN, EBUSY, EMSGSIZE
-from queue import Empty, Full
+from libc.errno cimport EAGAIN, EMSGSIZE
+from libc.stdlib cimport free, malloc
+from queue import Empty
 
 from hardy._core cimport runtime
-from hardy._core.batch cimport BATCH_BYTES, BATCH_MESSAGES, Basket, Batch
-from hardy._core.codec cimport decode, decode_owned, encode, encoding, wants_bytearray
+from hardy._core.codec cimport KIND_BYTES, KIND_INT, decode, decode_int, decode_owned, wants_bytearray
 from hardy._core.ring cimport *
 from hardy._core.ring cimport check_rc, count_deaths
-from hardy._core.tracer cimport HDY_EVENT_GET, HDY_EVENT_PUT, tracing
+from hardy._core.sender cimport (MANY, MANY_BYTES, Sender, hdy_record, hdy_record_bytes, hdy_record_kind,
+                                 hdy_record_pid, is_plain, is_usable)
+from hardy._core.tracer cimport HDY_EVENT_GET, tracing
 from hardy._core.view cimport View
 from hardy._core.runtime cimport HDY_FOREVER, deadline_ns, hdy_fp_count, hdy_fp_name, hdy_now_ns, hdy_rt
 from hardy._core.runtime import _declare
@@ -23,10 +25,18 @@ _declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])
 cdef extern from "Python.h":
     const Py_ssize_t PY_SSIZE_T_MAX
 
-cdef extern from "spin.h":
-    unsigned long long hdy_puts_here
-    bint hdy_spin_pays(hdy_queue *, int) noexcept nogil
-    void hdy_spin(hdy_queue *, int, bint) noexcept nogil
+
+cdef class Basket:
+    """Small messages that came out of one get."""
+
+    def __cinit__(self):
+        self.bytes = <char *>malloc(MANY_BYTES)
+        if self.bytes == NULL:
+            raise MemoryError
+
+    def __dealloc__(self):
+        free(self.bytes)
+
 
 cdef Py_ssize_t _wanted(object max_items) except -1:
     if not isinstance(max_items, int) or isinstance(max_items, bool):
@@ -36,254 +46,9 @@ cdef Py_ssize_t _wanted(object max_items) except -1:
     return min(max_items, PY_SSIZE_T_MAX)
 
 
-cdef inline bint _is_plain(object timeout_s):
-    # Whether it is surely valid, so that it need not be looked at before there is something to wait for.
-    if timeout_s is None or type(timeout_s) is int:
-        return True
-    return type(timeout_s) is float and <double>timeout_s == <double>timeout_s
-
-
-cdef inline void _address(hdy_message *m, encoding *e) noexcept:
-    m.kind = e.kind
-    m.size = e.size
-    m.parts = e.parts
-    m.nparts = e.nparts
-    m.unit = 0
-
-
 @cython.auto_pickle(False)  # how a queue travels is said above the core
-cdef class Channel(Ring):
+cdef class Channel(Sender):
     """A ring that objects go in and out of."""
-
-    # ---- put ----
-
-    cdef int _push(self, hdy_message *m, int count, int *done, bint block, long long deadline) except -2:
-        # Puts at least one of the messages; 0, or -1: the queue stayed full.
-        cdef int rc, turn = 0
-        cdef unsigned int seen = 0, deaths = 0
-        cdef bint asks = False
-        while True:
-            if asks:
-                deaths = count_deaths()
-            if self._enter(&self.q.ring.tail, block, deadline):
-                return -1
-            rc = hdy_ring_put(&self.q, m, count, done)
-            if rc == -EAGAIN and asks:
-                seen = hdy_ask(&self.q, HDY_SPACE)
-                rc = hdy_ring_put(&self.q, m, count, done)
-            hdy_leave_tail(&self.q)
-            if rc == 0:
-                if tracing():
-                    self._trace(HDY_EVENT_PUT, done[0])
-                return 0
-            if rc == -EBUSY:
-                if self._await_heap(block, deadline):
-                    return -1
-                continue
-            if rc != -EAGAIN:
-                check_rc(rc)
-            if not block or hdy_now_ns() >= deadline:
-                return -1
-            if asks:
-                self._sleep(HDY_SPACE, seen, deaths, deadline, turn)
-                turn += 1
-            else:
-                asks = True
-                self._spin(HDY_SPACE)
-
-    cdef void _spin(self, int what) noexcept:
-        # Before the first sleep of a call.
-        global hdy_puts_here
-        cdef bint gather = what == HDY_SPACE or self.q.puts == hdy_puts_here
-        self.q.puts = hdy_puts_here
-        if hdy_spin_pays(&self.q, what):
-            with nogil:
-                hdy_spin(&self.q, what, gather)
-
-    cdef int _push_large(self, hdy_message *m, bint block, long long deadline) except -2:
-        # As _push, for one message that goes through extents.
-        cdef int rc = 0, done = 0, full
-        if self._wait_space(m.size, block, deadline):
-            return -1
-        while hdy_heap_try(&self.q):
-            if self._await_heap(block, deadline):
-                return -1
-        m.unit = hdy_chain_alloc(&self.q, m.size, &rc)
-        hdy_heap_leave(&self.q)
-        if not m.unit:
-            check_rc(rc)
-        try:
-            with nogil:
-                rc = hdy_message_fill(&self.q, m)
-            if rc < 0:
-                check_rc(rc)
-            full = self._push(m, 1, &done, block, deadline)
-        except BaseException:
-            with nogil:
-                hdy_hand_free(&self.q, m.unit)
-            raise
-        if full:
-            with nogil:
-                hdy_hand_free(&self.q, m.unit)
-        return full
-
-    cdef int _wait_space(self, unsigned long long size, bint block, long long deadline) except -2:
-        # Before memory is taken for a large message: 0: there is room now; -1: it stayed full.
-        cdef int full, turn = 0
-        cdef unsigned int seen = 0, deaths
-        cdef hdy_side *tail = &self.q.ring.tail
-        while True:
-            deaths = count_deaths()
-            if self._enter(tail, block, deadline):
-                return -1
-            full = hdy_is_full(&self.q, hdy_current(tail), size)
-            if full and block:
-                seen = hdy_ask(&self.q, HDY_SPACE)
-                full = hdy_is_full(&self.q, hdy_current(tail), size)
-            hdy_leave_tail(&self.q)
-            if not full:
-                return 0
-            if not block or hdy_now_ns() >= deadline:
-                return -1
-            self._sleep(HDY_SPACE, seen, deaths, deadline, turn)
-            turn += 1
-
-    cdef bint _usable(self, unsigned int flag) noexcept:
-        # Whether an operation may begin at once: nothing has to be said, noted or cleared away before.
-        return (
-            self.q.ring != NULL
-            and not self.closed
-            and self.q.ring.head_of_segment.pidns == hdy_rt.pidns
-            and (not flag or (self.q.forks == hdy_rt.forks and self.q.user_flags & flag))
-            and not self._has_chores()
-        )
-
-    cdef int _writable(self, unsigned long long size, bint block, long long deadline) except -1:
-        # Checks that hold before anything is written. Full: the guard was not to be had in time.
-        if self._usable(HDY_USER_PUT) and (size <= self.q.ring.maxbytes or not self.q.ring.maxbytes):
-            return 0
-        if self.closed:
-            raise Closed(f"{self!r} is closed in this process; put before close()")
-        self.segment.check()
-        if self.q.ring.maxbytes and size > self.q.ring.maxbytes:
-            raise ValueError(f"a message of {size} bytes never fits a queue with maxbytes={self.q.ring.maxbytes}; "
-                             "nothing was put")
-        self._do_chores()
-        if self.q.forks != hdy_rt.forks or not self.q.user_flags & HDY_USER_PUT:
-            if self._note(HDY_USER_PUT, block, deadline):
-                raise Full
-        return 0
-
-    def put(self, obj, block=True, timeout=None):
-        """Put an object; when this returns, it is in the queue.
-
-        Args:
-            obj: any picklable object.
-            block: wait while the queue is full.
-            timeout: seconds to wait at most; None: no end.
-
-        Raises:
-            queue.Full: the queue stayed full.
-            CannotPickle: the object cannot travel; the message names the culprit. Nothing was put.
-            Closed: this process has closed the queue.
-            MemoryError: there is no memory for it. Nothing was put.
-            ValueError: the message is larger than `maxbytes`.
-        """
-        global hdy_puts_here
-        cdef encoding e
-        cdef hdy_message m
-        cdef bint wait
-        cdef long long deadline = HDY_FOREVER
-        _keep = encode(obj, &e, self._dumps)
-        if _is_plain(timeout) and self._usable(HDY_USER_PUT) and e.size <= self._most_at_once:
-            _address(&m, &e)
-            if hdy_put_now(&self.q, &m) == 0:
-                hdy_puts_here += 1
-                if tracing():
-                    self._trace(HDY_EVENT_PUT, 1)
-                return
-        wait = block
-        if timeout is not None and wait:
-            deadline = deadline_ns(timeout)
-        self._writable(e.size, wait, deadline)
-        self._put_encoded(&e, wait, deadline)
-
-    cdef int _put_encoded(self, encoding *e, bint block, long long deadline) except -1:
-        cdef hdy_message m
-        cdef int done = 0, full
-        _address(&m, e)
-        if e.size <= HDY_INLINE_MAX:
-            full = self._push(&m, 1, &done, block, deadline)
-        else:
-            full = self._push_large(&m, block, deadline)
-        if full:
-            raise Full
-        return 0
-
-    def put_nowait(self, obj):
-        """`put(obj, block=False)`."""
-        self.put(obj, False)
-
-    def put_many(self, objs, timeout=None):
-        """Put objects in order, many in one operation; as fast as it goes.
-
-        Args:
-            objs: an iterable of picklable objects.
-            timeout: seconds for all of them; None: no end.
-
-        Returns:
-            How many were put: all of them.
-
-        Raises:
-            queue.Full: not all had room in time. Its attribute `put` tells how many were put.
-            CannotPickle, Closed, MemoryError, ValueError: as `put`; those before the culprit were put,
-                and the error's attribute `put` tells how many.
-        """
-        cdef long long deadline = deadline_ns(timeout)
-        cdef encoding e
-        cdef Batch batch = Batch()
-        try:
-            objects = iter(objs)
-        except TypeError:
-            raise TypeError(f"put_many takes an iterable of objects, not {type(objs).__name__}") from None
-        try:
-            for obj in objects:
-                _keep = encode(obj, &e, self._dumps)
-                if not batch.fits(e.size):
-                    self._flush(batch, deadline)
-                if e.size <= self._most_at_once:
-                    batch.add(&e)
-                else:
-                    self._flush(batch, deadline)
-                    self._writable(e.size, True, deadline)
-                    self._put_encoded(&e, True, deadline)
-                    batch.total += 1
-            self._flush(batch, deadline)
-        except BaseException as error:
-            try:
-                self._flush(batch, deadline)  # those before the culprit; empty when the flush itself failed
-            except BaseException as second:
-                second.put = batch.total
-                raise
-            error.put = batch.total
-            raise
-        return batch.total
-
-    cdef int _flush(self, Batch batch, long long deadline) except -1:
-        cdef int done = 0, at = 0, count = batch.count
-        batch.count = 0
-        batch.used = 0
-        if count:
-            self._writable(0, True, deadline)
-        while at < count:
-            done = 0
-            if self._push(&batch.messages[at], count - at, &done, True, deadline):
-                raise Full
-            at += done
-            batch.total += done
-        return 0
-
-    # ---- get ----
 
     cdef int _pull(
         self, hdy_got *got, int count, size_t room, int *done, bint block, long long deadline, unsigned int who
@@ -354,12 +119,17 @@ cdef class Channel(Ring):
         cdef hdy_got got
         cdef bint wait
         cdef long long deadline = HDY_FOREVER
-        if _is_plain(timeout) and self._usable(0):
+        if is_plain(timeout) and is_usable(self, 0):
             got.small = small
             got.room = 0
+            got.as_records = False
             if hdy_get_now(&self.q, &got) == 0:
                 if tracing():
                     self._trace(HDY_EVENT_GET, 1)
+                if got.kind == KIND_INT and got.size == 8:
+                    return decode_int(small)
+                if got.kind == KIND_BYTES:
+                    return PyBytes_FromStringAndSize(small, got.size)
                 return self._decoded(got.kind, got.pid, small, got.size, None)
         wait = block
         if timeout is not None and wait:
@@ -377,6 +147,7 @@ cdef class Channel(Ring):
         self.segment.check()
         got.small = small
         got.room = 0
+        got.as_records = False
         owner = None
         while True:
             rc = self._pull(&got, 1, HDY_INLINE_MAX, &done, wait, deadline, who)
@@ -423,7 +194,7 @@ cdef class Channel(Ring):
         except Empty:
             raise Closed(f"{self!r} is closed in this process, and empty") from None
 
-    def get_many(self, max_items=BATCH_MESSAGES, block=True, timeout=None, *, copy=True):
+    def get_many(self, max_items=MANY, block=True, timeout=None, *, copy=True):
         """Take up to `max_items` of the oldest objects: what is there, at least one; up to 128 in one operation.
 
         Args:
@@ -449,12 +220,17 @@ cdef class Channel(Ring):
         # The one that was kept from the last call; another thread may be at it meanwhile.
         cdef Basket b = self._basket or Basket()
         self._basket = None
-        cdef hdy_got *got
+        cdef hdy_got got
+        cdef const hdy_record *rec
+        cdef int at, left
+        cdef char *payload
         objs = []
         failed = None
         while want:
-            b.reset()
-            rc = self._pull(b.got, min(want, BATCH_MESSAGES), BATCH_BYTES, &done, wait, deadline, HDY_ENDED_FOR_ALL)
+            got.small = b.bytes
+            got.room = 0
+            got.as_records = True
+            rc = self._pull(&got, <int>min(want, MANY), MANY_BYTES, &done, wait, deadline, HDY_ENDED_FOR_ALL)
             if rc < 0:
                 if objs or failed is not None:
                     break
@@ -468,20 +244,30 @@ cdef class Channel(Ring):
             except CannotUnpickle as error:
                 failed = failed or error
             i = 0
+            at = 0
             while i < done:
-                got = &b.got[i]
+                rec = <const hdy_record *>(b.bytes + at)
                 try:
                     while i < done:
-                        got = &b.got[i]
+                        rec = <const hdy_record *>(b.bytes + at)
                         i += 1
-                        objs.append(decode(got.kind, got.small, got.size, self._loads))
+                        payload = <char *>(rec + 1)
+                        left = <int>got.used - at
+                        if left < <int>sizeof(hdy_record) or rec.size > <unsigned int>left - sizeof(hdy_record):
+                            i = done
+                            raise ValueError("messages that do not fit their bytes: the queue's memory is corrupt")
+                        at += hdy_record_bytes(rec.size)
+                        if rec.size == 8 and hdy_record_kind(rec) == KIND_INT:
+                            objs.append(decode_int(payload))
+                        else:
+                            objs.append(decode(hdy_record_kind(rec), payload, rec.size, self._loads))
                 except Exception as error:
                     if failed is None:
-                        failed = CannotUnpickle.of(error, got.pid)
+                        failed = CannotUnpickle.of(error, hdy_record_pid(rec))
                         failed.__cause__ = error
             want -= done
             wait = wait and not objs and failed is None
-            if done and not b.got[0].more:
+            if done and not got.more:
                 break
         self._basket = b
         if failed is not None:

@@ -1,8 +1,15 @@
 # Python objects to bytes and back: plain values natively, all else through the policy's pickler.
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from libc.string cimport memcpy
+
 cdef extern from "sys/uio.h":
     struct iovec:
         void *iov_base
         size_t iov_len
+
+cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object, int *overflow) except? -1
+    object PyLong_FromLongLong(long long)
 
 cdef enum:
     CODEC_PARTS = 132  # header, pickle, and 64 buffers with padding each
@@ -15,6 +22,40 @@ ctypedef struct encoding:
     iovec parts[CODEC_PARTS]
     long long scratch
     unsigned char[CODEC_SMALL] small
+
+# The kinds of most messages (the others: codec.pyx).
+cdef enum:
+    KIND_INT = 3
+    KIND_BYTES = 6
+
+# Whether the int has 64 bits.
+cdef inline bint encode_int(object number, long long *word) except -1:
+    cdef int overflow = 0
+    word[0] = PyLong_AsLongLongAndOverflow(number, &overflow)
+    return not overflow
+
+# Whether it was an int or bytes: what `encode` does with these, without the call.
+cdef inline bint encode_at_once(object obj, encoding *e) except -1:
+    if type(obj) is int:
+        if not encode_int(obj, &e.scratch):
+            return False
+        e.kind = KIND_INT
+        e.parts[0].iov_base = &e.scratch
+        e.size = 8
+    elif type(obj) is bytes:
+        e.kind = KIND_BYTES
+        e.parts[0].iov_base = PyBytes_AS_STRING(obj)
+        e.size = PyBytes_GET_SIZE(obj)
+    else:
+        return False
+    e.parts[0].iov_len = e.size
+    e.nparts = 1
+    return True
+
+cdef inline object decode_int(const char *p):
+    cdef long long word
+    memcpy(&word, p, 8)
+    return PyLong_FromLongLong(word)
 
 # Fills *e with pointers into what it returns (and into `obj`): keep both until the bytes are copied.
 cdef object encode(object obj, encoding *e, object dumps)

@@ -12,8 +12,6 @@ from cpython.ref cimport Py_DECREF
 from libc.string cimport memcpy
 
 cdef extern from "Python.h":
-    long long PyLong_AsLongLongAndOverflow(object, int *overflow) except? -1
-    object PyLong_FromLongLong(long long)
     bint PyUnicode_IS_ASCII(object)
     const char *PyUnicode_AsUTF8AndSize(object, Py_ssize_t *size) except NULL
     object PyUnicode_DecodeUTF8(const char *, Py_ssize_t, const char *errors)
@@ -33,10 +31,8 @@ cdef enum:
     KIND_NONE = 0
     KIND_FALSE = 1
     KIND_TRUE = 2
-    KIND_INT = 3
     KIND_FLOAT = 4
     KIND_STR = 5
-    KIND_BYTES = 6
     KIND_PICKLE = 7
     KIND_BUFFERS = 8  # pickle with out-of-band buffers
     KIND_PLAIN = 9  # containers of plain values (plain.h)
@@ -119,7 +115,6 @@ cdef inline bint _encode_plain(object obj, encoding *e, PyObject **heap) except 
 
 
 cdef object encode(object obj, encoding *e, object dumps):
-    cdef int overflow = 0
     cdef Py_ssize_t n
     cdef const char *p
     cdef double d
@@ -127,17 +122,9 @@ cdef object encode(object obj, encoding *e, object dumps):
     e.size = 0
     e.nparts = 0
     kind = type(obj)
-    if kind is int:
-        e.scratch = PyLong_AsLongLongAndOverflow(obj, &overflow)
-        if not overflow:
-            e.kind = KIND_INT
-            _part(e, &e.scratch, 8)
-            return None
-    elif kind is bytes:
-        e.kind = KIND_BYTES
-        _part(e, PyBytes_AS_STRING(obj), PyBytes_GET_SIZE(obj))
+    if encode_at_once(obj, e):
         return None
-    elif kind is str:
+    if kind is str:
         if PyUnicode_IS_ASCII(obj):
             p = PyUnicode_AsUTF8AndSize(obj, &n)
             e.kind = KIND_STR
@@ -179,11 +166,9 @@ cdef bint wants_bytearray(unsigned int kind) noexcept nogil:
 
 
 cdef object decode(unsigned int kind, const char *p, Py_ssize_t n, object loads):
-    cdef long long i
     cdef double d
     if kind == KIND_INT and n == 8:
-        memcpy(&i, p, 8)
-        return PyLong_FromLongLong(i)
+        return decode_int(p)
     if kind == KIND_BYTES:
         return PyBytes_FromStringAndSize(p, n)
     if kind == KIND_STR:

@@ -1,9 +1,11 @@
 /* The queue's protocol: put and get, each one store.
  *
  * put, small:  tail guard | record behind the tail | commit (tail moves) | unguard | wake
+ * put, many:   records, made outside | tail guard | copied behind the tail | commit | unguard | wake
  * put, large:  heap guard | extents into the hand | unguard | copy | tail guard | extents to the queue, record |
  *              commit | unguard | wake
  * get, small:  head guard | copy out | commit (head moves) | free emptied blocks | unguard | wake
+ * get, many:   head guard | records copied out | commit | unguard | wake | objects, made outside
  * get, large:  head guard | commit | extents into the hand | unguard | wake | copy | heap guard | free | unguard
  *
  * What is "behind the tail" no getter reads, and what is before the head no putter: between the two ends lie
@@ -21,7 +23,7 @@
 #define HDY_RING_H
 
 #include "chain.h"
-#include "message.h"
+#include "records.h"
 #include "users.h"
 
 /* Blocks that one operation reads to the end, freed after its commit. */
@@ -44,6 +46,7 @@ static inline uint64_t hdy_align8(uint64_t n)
  * the line that it is about to write. */
 #define HDY_AHEAD_BYTES 256u
 #define HDY_AHEAD_MOST 512u /* the largest record for which it pays */
+#define HDY_AHEAD_RECORDS 1024u /* many at once */
 #define HDY_AHEAD_MESSAGES 16u
 
 static inline void hdy_ahead_to_write(const char *p, uint32_t bytes)
@@ -178,25 +181,57 @@ static inline int hdy_push(hdy_queue *q, hdy_end *n, const hdy_message *m)
     return 0;
 }
 
-/* Puts the first of `count` messages that have room, in one commit; *done tells how many.
+/* The same for the first of `count` records; *done tells how many. Those that go into one block are copied as one. */
+static inline int hdy_push_records(hdy_queue *q, hdy_end *n, const char *from, int count, int *done)
+{
+    int error = 0;
+    while (*done < count) {
+        const hdy_record *rec = (const hdy_record *)from;
+        if (HDY_UNLIKELY(hdy_is_full(q, n, rec->size)))
+            return -EAGAIN;
+        char *to = (char *)hdy_push_place(q, n, rec->size, &error);
+        if (HDY_UNLIKELY(!to))
+            return error;
+        uint32_t room = HDY_UNIT_BYTES - (uint32_t)sizeof(hdy_record) - n->off, bytes = 0;
+        do {
+            bytes += hdy_record_bytes(rec->size);
+            n->seq++;
+            n->bytes += rec->size;
+            ++*done;
+            rec = (const hdy_record *)(from + bytes);
+        } while (*done < count && bytes + hdy_record_bytes(rec->size) <= room && !hdy_is_full(q, n, rec->size));
+        for (uint32_t at = 0; at < bytes; at += HDY_AHEAD_BYTES) {
+            if (at + HDY_AHEAD_RECORDS + HDY_AHEAD_BYTES <= room)
+                hdy_ahead_to_write(to + at + HDY_AHEAD_RECORDS, HDY_AHEAD_BYTES);
+            memcpy(to + at, from + at, bytes - at < HDY_AHEAD_BYTES ? bytes - at : HDY_AHEAD_BYTES);
+        }
+        n->off += bytes;
+        from += bytes;
+        HDY_FAILPOINT("ring.put.after_records");
+    }
+    return 0;
+}
+
+/* Puts a message, or the first of its `count` records that have room, in one commit; *done tells how many.
  * 0, -EAGAIN (no room for the first), -EBUSY (wait for the heap, and come again), -ENOMEM, ... */
 static inline int hdy_ring_put(hdy_queue *q, const hdy_message *m, int count, int *done)
 {
     hdy_ring *r = q->ring;
     hdy_end n = hdy_begin(&r->tail);
     int error = 0, i = 0;
-    while (i < count && (error = hdy_push(q, &n, &m[i])) == 0)
-        i++;
+    if (m->records)
+        error = hdy_push_records(q, &n, m->records, count, &i);
+    else if ((error = hdy_push(q, &n, m)) == 0)
+        i = 1;
     *done = i;
     if (i == 0)
         return error;
     q->ticket = n.seq;
-    for (int k = 0; k < i; k++)
-        if (m[k].unit) {
-            HDY_FAILPOINT("ring.put.before_hand_over");
-            hdy_chain_own(q, m[k].unit, 0);
-            HDY_FAILPOINT("ring.put.after_hand_over");
-        }
+    if (!m->records && m->unit) {
+        HDY_FAILPOINT("ring.put.before_hand_over");
+        hdy_chain_own(q, m->unit, 0);
+        HDY_FAILPOINT("ring.put.after_hand_over");
+    }
     hdy_wake(q, &r->tail, HDY_ITEMS, (uint64_t)i);
     hdy_commit(&r->tail, &n);
     return 0;
@@ -313,8 +348,51 @@ static inline int hdy_record_large(const hdy_record *rec, hdy_large *l)
     return 1;
 }
 
-/* Takes up to `count` messages: all small ones, or one large one. got[i].small of the second and
- * later follows the first's; `room` bytes are there in all. *done tells how many.
+/* Takes small messages as records, those of one block in one copy; how many. A record may change under a reader's eyes
+ * when some process writes where it must not: its size is read once, and again by who reads the copy. */
+static inline int hdy_take_records(hdy_queue *q, hdy_end *n, hdy_emptied *emptied, hdy_got *got, int count,
+                                   uint64_t room, int *error)
+{
+    int taken = 0;
+    got->used = 0;
+    while (taken < count && hdy_has_next(q, n)) {
+        const hdy_record *first = hdy_front(q, n, emptied, error), *rec = first;
+        if (!first)
+            break;
+        uint64_t there = q->ring->head.seen_seq - n->seq, payload = 0;
+        uint32_t bytes = 0, in_block = HDY_UNIT_BYTES - (uint32_t)sizeof(hdy_record) - n->off;
+        int most = (uint64_t)(count - taken) < there ? count - taken : (int)there, run = 0;
+        while (run < most) {
+            uint32_t size = hdy_load_relaxed(&rec->size), meta = hdy_load_relaxed(&rec->meta);
+            uint32_t end = bytes + hdy_record_bytes(size);
+            if (meta & HDY_LARGE || meta >> HDY_KIND_SHIFT == HDY_JUMP || size > HDY_INLINE_MAX || end > in_block ||
+                got->used + end > room)
+                break;
+            if (size <= HDY_AHEAD_MOST && there - (uint64_t)run > HDY_AHEAD_MESSAGES)
+                hdy_ahead_to_read((const char *)rec + HDY_AHEAD_BYTES, hdy_record_bytes(size));
+            bytes = end;
+            payload += size;
+            run++;
+            rec = (const hdy_record *)((const char *)first + bytes);
+        }
+        if (run == 0) {
+            if (!(first->meta & HDY_LARGE) && got->used + hdy_record_bytes(first->size) <= room)
+                *error = -EUCLEAN;
+            break;
+        }
+        memcpy(got->small + got->used, first, bytes);
+        got->used += bytes;
+        n->off += bytes;
+        n->seq += (uint64_t)run;
+        n->bytes += payload;
+        taken += run;
+        HDY_FAILPOINT("ring.get.after_copies");
+    }
+    return taken;
+}
+
+/* Takes one message; or, as records, up to `count` small ones, or one large one. `got->small` has room for `room`
+ * bytes: the payload of one, or records. *done tells how many.
  * 0; -EAGAIN: empty; -EMSGSIZE: the first is large, got->size tells how large: make room and come
  * again with got->room and room_kind set (nothing was taken); -EUCLEAN: the memory is corrupt. */
 static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t room, int *done)
@@ -322,47 +400,41 @@ static inline int hdy_ring_get(hdy_queue *q, hdy_got *got, int count, uint64_t r
     hdy_ring *r = q->ring;
     hdy_end n = hdy_begin(&r->head);
     hdy_emptied emptied;
-    char *to = got->small;
     int error = 0, i = 0;
     uint32_t large = 0;
+    hdy_record *rec = NULL;
+    hdy_large l;
     emptied.n = 0;
     *done = 0;
-    while (i < count && hdy_has_next(q, &n)) {
-        hdy_large l;
-        hdy_record *rec = hdy_front(q, &n, &emptied, &error);
-        if (!rec)
-            break;
-        hdy_got *g = &got[i];
-        g->kind = rec->meta >> HDY_KIND_SHIFT;
-        g->pid = rec->meta & HDY_PID_MASK;
-        if (hdy_record_large(rec, &l)) {
-            if (i)
-                break;
-            g->size = l.size;
-            if ((error = hdy_chain_check(q, l.unit, l.size)))
-                return error;
-            if (g->room != l.size || g->room_kind != g->kind)
-                return -EMSGSIZE;
-            g->unit = large = l.unit;
-            hdy_pass(&n, rec, l.size);
-            i++;
-            break;
-        }
-        if (rec->size > room)
-            break;
+    if (hdy_has_next(q, &n))
+        rec = hdy_front(q, &n, &emptied, &error);
+    if (!rec)
+        return error ? error : -EAGAIN;
+    got->kind = rec->meta >> HDY_KIND_SHIFT;
+    got->pid = rec->meta & HDY_PID_MASK;
+    if (hdy_record_large(rec, &l)) {
+        got->size = l.size;
+        if ((error = hdy_chain_check(q, l.unit, l.size)))
+            return error;
+        if (got->room != l.size || got->room_kind != got->kind)
+            return -EMSGSIZE;
+        got->unit = large = l.unit;
+        hdy_pass(&n, rec, l.size);
+        i = 1;
+    } else if (got->as_records) {
+        got->unit = 0;
+        i = hdy_take_records(q, &n, &emptied, got, count, room, &error);
+    } else if (rec->size <= room) {
         if (rec->size <= HDY_AHEAD_MOST && r->head.seen_seq - n.seq > HDY_AHEAD_MESSAGES)
             hdy_ahead_to_read((char *)rec + HDY_AHEAD_BYTES, (uint32_t)sizeof(hdy_record) + rec->size);
+        got->unit = 0;
+        got->size = rec->size;
         if (rec->size == 8)
-            memcpy(to, rec + 1, 8); /* one instruction */
+            memcpy(got->small, rec + 1, 8); /* one instruction */
         else
-            memcpy(to, rec + 1, rec->size);
-        g->unit = 0;
-        g->small = to;
-        g->size = rec->size;
-        to += hdy_align8(rec->size);
-        room -= hdy_align8(rec->size) > room ? room : hdy_align8(rec->size);
+            memcpy(got->small, rec + 1, rec->size);
         hdy_pass(&n, rec, rec->size);
-        i++;
+        i = 1;
         HDY_FAILPOINT("ring.get.after_copy");
     }
     if (i == 0)

@@ -5,7 +5,22 @@ from hardy._core.board cimport hdy_waiting
 from hardy._core.label cimport hdy_label
 from hardy._core.runtime cimport hdy_runtime
 from hardy._core.memory cimport Segment, hdy_head
-from hardy._core.batch cimport hdy_got, hdy_message
+from hardy._core.codec cimport iovec
+
+cdef extern from "message.h":
+    ctypedef struct hdy_message:
+        unsigned int kind
+        unsigned long long size
+        iovec *parts
+        int nparts
+        unsigned int unit
+        const char *records
+    ctypedef struct hdy_got:
+        unsigned int kind, pid
+        unsigned long long size
+        char *small
+        unsigned long long room
+        unsigned int room_kind, unit, as_records, used, more
 
 cdef extern from "repair.h":
     """
