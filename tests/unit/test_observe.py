@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import pytest
@@ -17,7 +19,7 @@ from helpers.running import running
 from helpers.waiting import wait_until
 
 import hardy
-from hardy._core import look, runtime
+from hardy._core import board, look, runtime
 from hardy.cli.ps import ps_text
 from hardy.observe import Process, Snapshot, Watcher
 from hardy.observe.text import bytes_text, duration_text
@@ -160,6 +162,26 @@ def test_long_wait_leaves_its_stack() -> None:
     assert "in take_from_the_queue" in stack
     assert "queue.get()" in stack
     assert "looked_until" not in stack
+
+
+def test_stack_has_only_the_users_lines() -> None:
+    """Not those of the standard library below and above them; unless there are no others."""
+    stacks = [""] * 2
+
+    def work() -> None:
+        pool.submit(seen, 0).result()
+
+    def seen(at: int) -> None:
+        stacks[at] = board._stack_text()
+
+    with ThreadPoolExecutor(1) as pool:
+        thread = threading.Thread(target=seen, args=(1,))
+        thread.start()
+        thread.join()
+        work()
+
+    assert all("in seen" in stack for stack in stacks)
+    assert not any(module in stack for stack in stacks for module in ("threading.py", "concurrent"))
 
 
 def test_observer_is_none_of_the_observed() -> None:

@@ -34,6 +34,9 @@ cdef long long _long_ns = 1_000_000_000
 
 _BEGINS = "multiprocessing/process.py"
 _PACKAGE = _os.path.dirname(_os.path.dirname(_os.path.abspath(__file__))) + _os.sep
+_STDLIB = _os.path.dirname(_os.path.abspath(_os.__file__)) + _os.sep
+# Nobody made his mistake there.
+_NOT_THE_USERS = tuple(_STDLIB + each for each in ("multiprocessing" + _os.sep, "concurrent" + _os.sep, "threading.py"))
 
 # Keeps the mapping for as long as the process lives: other extensions hold pointers into it.
 cdef Segment _segment = None
@@ -110,13 +113,15 @@ def show_stacks_after(seconds: float) -> None:
 
 
 def _stack_text() -> str:
-    """The stack of this thread without hardy's own frames, the innermost call last, as far as it has room."""
+    """The user's own part of the stack of this thread, the innermost call last, as far as it has room."""
     from traceback import extract_stack, format_list
 
     frames = [each for each in extract_stack() if not each.filename.startswith(_PACKAGE)]
     # What is above the begin of a process's work is how it was started; in a forked child, how its parent came to.
     began = max((at for at, each in enumerate(frames[:-1], 1) if each.filename.endswith(_BEGINS)), default=0)
     frames = frames[began:]
+    # A thread whose target is a method of a lock has none of its user's.
+    frames = [each for each in frames if not each.filename.startswith(_NOT_THE_USERS)] or frames
     text, room = "", <int>HDY_WAIT_STACK
     for line in reversed(format_list(frames)):
         room -= len(line.encode("utf-8", "replace"))
