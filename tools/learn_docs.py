@@ -9,6 +9,7 @@ first, and what it prints is kept beside it; pages show that, and the tests comp
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import sysconfig
@@ -43,13 +44,13 @@ def documents() -> dict[Path, str]:
 
 
 def record(lesson: contents.Lesson) -> None:
-    """Run what the lesson runs, and keep what it prints."""
-    for part in pages.runs(lesson):
-        ran = run_scripts([lesson.folder / name for name in part.files], timeout_s=TIMEOUT_S)
-        for name, output, status in zip(part.files, ran.outputs, ran.statuses, strict=True):
-            print(f"{lesson.name}/{name}: status {status}{', left: ' + '; '.join(ran.left) if ran.left else ''}")
+    """Run what the lesson runs, in each language, and keep what it prints."""
+    for scripts, _ in pages.scripts(lesson):
+        ran = run_scripts(scripts, timeout_s=TIMEOUT_S)
+        for script, output, status in zip(scripts, ran.outputs, ran.statuses, strict=True):
+            print(f"{script}: status {status}{', left: ' + '; '.join(ran.left) if ran.left else ''}")
             print(output)
-            (lesson.folder / name).with_suffix(".txt").write_text(_of_no_machine(output, lesson), encoding="utf-8")
+            script.with_suffix(".txt").write_text(_of_no_machine(output, script), encoding="utf-8")
 
 
 def draw(lesson: contents.Lesson) -> None:
@@ -62,9 +63,10 @@ def draw(lesson: contents.Lesson) -> None:
             subprocess.run(command, cwd=lesson.folder, timeout=TIMEOUT_S, check=True)
 
 
-def _of_no_machine(text: str, lesson: contents.Lesson) -> str:
+def _of_no_machine(text: str, script: Path) -> str:
     """The text with this machine's folders replaced by those that a reader knows."""
-    text = text.replace(f"{lesson.folder}/", "").replace(str(Path(hardy.__file__).parent), "/usr/lib/python3/hardy")
+    text = re.sub(r"/\S*/hardy-learn-\w+/", "", text)
+    text = text.replace(f"{script.parent}/", "").replace(str(Path(hardy.__file__).parent), "/usr/lib/python3/hardy")
     return text.replace(sysconfig.get_path("stdlib"), "/usr/lib/python3").replace(sys.executable, "python")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import sys
 import time
 
@@ -94,9 +95,11 @@ def ps_text(snapshot: Snapshot, pids: set[int] | None) -> str:
             depth[each.pid] = depth.get(each.parent, -1) + 1
             rows.append(_row(snapshot, each, depth[each.pid]))
     processes = [each for program in shown for each in program.processes]
+    # Of other programs nobody has asked.
+    notes = [each for each in snapshot.notes if pids is None or any(re.search(rf"\b{pid}\b", each) for pid in pids)]
     troubles = [f"{each.pid} {each.name}: {each.trouble}" for each in processes if each.trouble]
     text = table(_HEADER, rows, right=(0, 4, 5, 6, 7))
-    return "\n".join([text, *([""] if troubles or snapshot.notes else []), *troubles, *snapshot.notes])
+    return "\n".join([text, *([""] if troubles or notes else []), *troubles, *notes])
 
 
 def _row(snapshot: Snapshot, process: Process, depth: int) -> tuple[str, ...]:

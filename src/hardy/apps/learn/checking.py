@@ -9,12 +9,17 @@ __all__ = ["ANY_NUMBER", "ANY_ORDER", "EXACT", "OUTLINE", "WAYS", "difference", 
 
 _OF_THE_DAY = (
     (re.compile(r"\b(pid|ppid|parent|PID|PPID)([ =:]+)\d+"), r"\1\2N"),
-    (re.compile(r"\b(port|端口)([ =:]+)\d+|(127\.0\.0\.1:)\d+"), r"\1\2\3N"),
+    (re.compile(r"\b(port|端口)([ =:]+)\d+|(127\.0\.0\.1[: ])\d+"), r"\1\2\3N"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "D"),
+    (re.compile(r"\b\d\d:\d\d\b"), "T"),
+    (re.compile(r"\b\d+\.\d+( [KMG]iB\b)"), r"N\1"),
+    (re.compile(r"\S*/hardy-learn-\w+/"), ""),
     (re.compile(r"\b\d+\.\d+( ?[mµ]?s\b)"), r"N\1"),
     (re.compile(r"0x[0-9a-f]+"), "N"),
     (re.compile(r"/\S*/(?=[\w.-]+\.py)"), ""),
-    # A row of ps.
+    # A row of ps, and of hardy ps.
     (re.compile(r"^ *\d+ +\d+ ", re.MULTILINE), "N N "),
+    (re.compile(r"^ *\d+ +(?=└|\w+\.py\b)", re.MULTILINE), "N "),
     (re.compile(r"[ \t]+"), " "),
 )
 

@@ -100,7 +100,7 @@ def _save(lesson: contents.Lesson, folder: Path, language: str) -> int:
         name = f"my_{lesson.name.replace('-', '_')}.py" if script.name == "exercise.py" else script.name
         try:
             with open(folder / name, "x", encoding="utf-8") as file:
-                file.write(script.read_text(encoding="utf-8"))
+                file.write(lesson.script(script.name, language).read_text(encoding="utf-8"))
         except FileExistsError:
             print(say("exists", language, file=folder / name), file=sys.stderr)
         else:
@@ -115,7 +115,7 @@ def _check(lesson: contents.Lesson, file: Path, language: str, timeout_s: float)
         print(say("no_file", language, file=file), say("get_file", language, name=lesson.name), file=sys.stderr)
         return 2
     way = next(part.way for part in parts(lesson.page("en")) if part.kind == "exercise")
-    wanted = expected(lesson, "solution.py")
+    wanted = expected(lesson, "solution.py", language)
     ran = run_scripts([file.absolute()], timeout_s=timeout_s)
     printed, right = ran.outputs[0], False
     if ran.left:
@@ -126,7 +126,7 @@ def _check(lesson: contents.Lesson, file: Path, language: str, timeout_s: float)
         if printed.strip():
             print(say("printed", language), printed.rstrip(), sep="\n")
         print(say("expected", language), wanted.rstrip(), sep="\n")
-    elif same(wanted, printed, way):
+    elif any(same(expected(lesson, "solution.py", each), printed, way) for each in contents.LANGUAGES):
         right = True
         print(say("right", language, file=file))
         _mark(lesson, progress.SOLVED, language)

@@ -1,7 +1,8 @@
 """Which lessons there are, in their order, and where their files lie.
 
 A lesson is a folder of `lessons/`: `page.en.md` and `page.zh.md`, scripts (`NAME.py`) with what they printed when they
-were last recorded (`NAME.txt`), and an exercise (`exercise.py`) with a solution (`solution.py`, `solution.txt`).
+were last recorded (`NAME.txt`), and an exercise (`exercise.py`) with a solution (`solution.py`, `solution.txt`). Its
+folder `zh/` has the same scripts with Chinese texts and comments; one that has neither is not there twice.
 The pages under `docs/` are made of these by `tools/learn_docs.py`.
 """
 
@@ -48,6 +49,11 @@ class Lesson(NamedTuple):
     def title(self, language: str) -> str:
         """Its title in that language."""
         return self.zh if language == "zh" else self.en
+
+    def script(self, name: str, language: str) -> Path:
+        """One of its files as a reader of that language has it."""
+        own = self.folder / language / name
+        return own if own.exists() else self.folder / name
 
     def page(self, language: str) -> str:
         """The source of its page in that language."""

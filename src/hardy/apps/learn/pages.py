@@ -3,6 +3,8 @@
 The source of a page is Markdown with these lines between:
 
     {run NAME.py}         the script, and below it what it prints; after it one of `checking.WAYS`, if not "exact"
+    {run NAME.console}    what was typed in a terminal, and what came of it: see `console`
+    {show NAME.py}        a script that such a session runs
     {together A.py B.py}  scripts that run beside each other, each with what it prints
     {picture NAME.py}     the time line of that script, where there is one
     {ask} ... {answer} ... {end}    a question, and the answer, which is folded
@@ -19,21 +21,21 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hardy.apps.learn.checking import ANY_NUMBER, ANY_ORDER, EXACT, WAYS
-from hardy.apps.learn.contents import LESSONS, Lesson
+from hardy.apps.learn.contents import LANGUAGES, LESSONS, Lesson
 from hardy.apps.learn.words import say
 
-__all__ = ["Part", "expected", "index_markdown", "page_markdown", "parts", "picture_name", "prose", "runs"]
+__all__ = ["Part", "expected", "index_markdown", "page_markdown", "parts", "picture_name", "prose", "runs", "scripts"]
 
-_LINE = re.compile(r"\{(run|together|picture|ask|answer|end|exercise)((?: [\w.-]+)*)\}")
+_LINE = re.compile(r"\{(run|together|show|picture|ask|answer|end|exercise)((?: [\w.-]+)*)\}")
 
 
 class Part(NamedTuple):
     """A piece of a page.
 
     Attributes:
-        kind: "text", "run" (also for together), "picture", "ask", "answer" or "exercise".
+        kind: "text", "run" (also for together), "show", "picture", "ask", "answer" or "exercise".
         text: of text, ask and answer.
-        files: scripts of a run; the one of a picture.
+        files: what a run runs; the script of a picture, or that is shown.
         way: how what is printed is compared.
     """
 
@@ -64,7 +66,7 @@ def parts(source: str) -> Iterator[Part]:
             ways = [each for each in arguments if each in WAYS] or [EXACT]
             files = tuple(each for each in arguments if each not in WAYS)
             yield Part("exercise" if word == "exercise" else "run", files=files, way=ways[0])
-        elif word == "picture":
+        elif word in ("show", "picture"):
             yield Part(word, files=tuple(arguments))
     if kind != "text":
         raise ValueError(f"no {{end}} after {{{kind}}}")
@@ -79,6 +81,17 @@ def prose(text: str, language: str) -> str:
     return re.sub(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[^\s|#>-]|-\S)(?!\d+\.|```)", "", text)
 
 
+def scripts(lesson: Lesson) -> list[tuple[list[Path], Part]]:
+    """What of the lesson is run, in every language: the files that run beside each other, and how they are compared."""
+    found = []
+    for language in LANGUAGES:
+        for part in runs(lesson):
+            files = [lesson.script(name, language) for name in part.files]
+            if (files, part) not in found:
+                found.append((files, part))
+    return found
+
+
 def runs(lesson: Lesson) -> list[Part]:
     """What of the lesson is run, its solution too."""
     found = []
@@ -90,9 +103,9 @@ def runs(lesson: Lesson) -> list[Part]:
     return found
 
 
-def expected(lesson: Lesson, script: str) -> str:
+def expected(lesson: Lesson, script: str, language: str) -> str:
     """What the script printed when it was recorded."""
-    return (lesson.folder / script).with_suffix(".txt").read_text(encoding="utf-8")
+    return lesson.script(script, language).with_suffix(".txt").read_text(encoding="utf-8")
 
 
 def picture_name(lesson: Lesson, script: str) -> str:
@@ -104,8 +117,8 @@ def _fenced(text: str, language: str) -> str:
     return f"```{language}\n{text.rstrip()}\n```"
 
 
-def _script(lesson: Lesson, name: str) -> str:
-    return _fenced((lesson.folder / name).read_text(encoding="utf-8"), "python")
+def _script(lesson: Lesson, name: str, language: str) -> str:
+    return _fenced(lesson.script(name, language).read_text(encoding="utf-8"), "python")
 
 
 def _folded(summary: str, text: str) -> str:
@@ -120,14 +133,25 @@ def _note(part: Part, language: str) -> str:
     return f" ({say('any_order', language)})" if part.way in (ANY_ORDER, ANY_NUMBER) else ""
 
 
+def _run(lesson: Lesson, name: str, part: Part, language: str) -> str:
+    printed = expected(lesson, name, language)
+    if name.endswith(".console"):
+        return f"{say('terminal', language)}{_colon(language)}\n\n{_fenced(printed, 'console')}"
+    return "\n\n".join(
+        (
+            f"`{name}`{_colon(language)}",
+            _script(lesson, name, language),
+            f"{say('prints', language)}{_note(part, language)}{_colon(language)}",
+            _fenced(printed, "text"),
+        )
+    )
+
+
 def _piece(lesson: Lesson, part: Part, language: str, docs: str, pictures: Path | None) -> str:
     if part.kind == "run":
-        return "\n\n".join(
-            f"`{name}`{_colon(language)}\n\n{_script(lesson, name)}\n\n"
-            f"{say('prints', language)}{_note(part, language)}{_colon(language)}\n\n"
-            + _fenced(expected(lesson, name), "text")
-            for name in part.files
-        )
+        return "\n\n".join(_run(lesson, name, part, language) for name in part.files)
+    if part.kind == "show":
+        return f"`{part.files[0]}`{_colon(language)}\n\n{_script(lesson, part.files[0], language)}"
     if part.kind == "picture":
         name = picture_name(lesson, part.files[0])
         if pictures is None or not (pictures / name).exists():
@@ -143,12 +167,12 @@ def _piece(lesson: Lesson, part: Part, language: str, docs: str, pictures: Path 
         return "\n\n".join(
             (
                 f"{say('begin_with', language)} (`{file}`){_colon(language)}",
-                _script(lesson, "exercise.py"),
+                _script(lesson, "exercise.py", language),
                 f"{say('check_with', language)}{_colon(language)}",
                 _fenced(f"hardy learn check {lesson.name} {file}", "text"),
                 f"{say('must_print', language)}{_note(part, language)}{_colon(language)}",
-                _fenced(expected(lesson, "solution.py"), "text"),
-                _folded(say("a_solution", language), _script(lesson, "solution.py")),
+                _fenced(expected(lesson, "solution.py", language), "text"),
+                _folded(say("a_solution", language), _script(lesson, "solution.py", language)),
             )
         )
     return prose(part.text, language)

@@ -63,7 +63,7 @@ def run_scripts(
     """Run scripts beside each other, and end all that they started.
 
     Args:
-        scripts: files that Python can run; each runs in the folder that it lies in.
+        scripts: files that Python can run, or sessions (see `console`); each runs in the folder that it lies in.
         timeout_s: seconds until all of them are ended.
         echo: whether what they write is also shown while it comes.
         env: variables to set besides those of this process.
@@ -204,6 +204,7 @@ def _living() -> list[int]:
 
 def _start(script: Path, env: dict[str, str]) -> tuple[subprocess.Popen[bytes], int]:
     """Start it on a terminal of its own; returns it and our end."""
+    how = ["-m", "hardy.apps.learn.console"] if script.suffix == ".console" else []
     master, slave = os.openpty()
     try:
         attributes = termios.tcgetattr(slave)
@@ -214,7 +215,7 @@ def _start(script: Path, env: dict[str, str]) -> tuple[subprocess.Popen[bytes], 
         # With it a line and its end are two writes, and lines of two processes are mixed.
         plain.pop("PYTHONUNBUFFERED", None)
         process = subprocess.Popen(
-            [sys.executable, script.name],
+            [sys.executable, *how, script.name],
             cwd=script.parent,
             env=plain,
             stdin=subprocess.DEVNULL,

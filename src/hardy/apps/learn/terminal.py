@@ -9,6 +9,7 @@ from rich.table import Table
 
 from hardy.apps.learn import progress
 from hardy.apps.learn.checking import OUTLINE
+from hardy.apps.learn.console import missing
 from hardy.apps.learn.contents import LESSONS, Lesson
 from hardy.apps.learn.pages import Part, expected, parts, prose
 from hardy.apps.learn.running import run_scripts
@@ -45,6 +46,9 @@ def show_lesson(console: Console, lesson: Lesson, language: str) -> int:
     for part in parts(lesson.page(language)):
         if part.kind == "run":
             status |= _show_run(console, lesson, part, language)
+        elif part.kind == "show":
+            console.rule(part.files[0])
+            _show_code(console, lesson, part.files[0], language)
         elif part.kind == "exercise":
             _show_exercise(console, lesson, language)
         elif part.kind == "ask":
@@ -62,26 +66,40 @@ def show_lesson(console: Console, lesson: Lesson, language: str) -> int:
     return status
 
 
-def _show_code(console: Console, lesson: Lesson, name: str) -> None:
-    source = (lesson.folder / name).read_text(encoding="utf-8")
+def _show_code(console: Console, lesson: Lesson, name: str, language: str) -> None:
+    source = lesson.script(name, language).read_text(encoding="utf-8")
     console.print(Syntax(source, "python", theme="ansi_dark", background_color="default"))
 
 
 def _show_run(console: Console, lesson: Lesson, part: Part, language: str) -> int:
+    if part.files[0].endswith(".console"):
+        _show_terminal(console, lesson, part.files[0], language)
+        return 0
     for name in part.files:
         console.rule(name)
-        _show_code(console, lesson, name)
+        _show_code(console, lesson, name, language)
     console.rule(f"python {' & '.join(part.files)}", style="green")
-    ran = run_scripts([lesson.folder / name for name in part.files], timeout_s=_TIMEOUT_S, echo=True)
+    ran = run_scripts([lesson.script(name, language) for name in part.files], timeout_s=_TIMEOUT_S, echo=True)
     # Where an outline is compared, the lesson is about how it fails.
     return int(part.way != OUTLINE and any(ran.statuses))
+
+
+def _show_terminal(console: Console, lesson: Lesson, name: str, language: str) -> None:
+    session = lesson.script(name, language)
+    console.rule(say("terminal", language), style="green")
+    if package := missing(session.read_text(encoding="utf-8")):
+        console.print(say("no_command", language, package=package), soft_wrap=True)
+    elif not any(run_scripts([session], timeout_s=_TIMEOUT_S, echo=True).statuses):
+        return
+    console.print(say("recorded", language), soft_wrap=True)
+    console.print(expected(lesson, name, language).rstrip(), soft_wrap=True, highlight=False, markup=False)
 
 
 def _show_exercise(console: Console, lesson: Lesson, language: str) -> None:
     file = f"my_{lesson.name.replace('-', '_')}.py"
     console.rule(f"{say('begin_with', language)}: {file}")
-    _show_code(console, lesson, "exercise.py")
+    _show_code(console, lesson, "exercise.py", language)
     console.rule(say("must_print", language))
-    console.print(expected(lesson, "solution.py").rstrip(), highlight=False, markup=False)
+    console.print(expected(lesson, "solution.py", language).rstrip(), highlight=False, markup=False)
     console.rule(say("check_with", language))
     console.print(f"hardy learn check {lesson.name} {file}", highlight=False, markup=False)

@@ -60,6 +60,12 @@ _WORDS = {
     "must_print": ("It should print", "应当打印"),
     "a_solution": ("A solution", "参考答案"),
     "prints": ("It prints", "输出"),
+    "terminal": ("In a terminal", "在终端里"),
+    "no_command": (
+        "This needs a command that is not here: install the package {package}.",
+        "这里要用的命令没有装：请安装软件包 {package}。",
+    ),
+    "recorded": ("Recorded elsewhere, this is what it printed:", "别处录下的输出是这样的："),
     "picture": ("What ran when, drawn by `hardy trace`", "谁在什么时候运行（由 `hardy trace` 画出）"),
     "any_order": ("the order of the lines may differ", "行的先后可能不同"),
     "next": ("Next", "下一课"),

@@ -9,9 +9,9 @@ def wait(seconds: float) -> float:
 
 
 if __name__ == "__main__":
-    tasks = [3, 1, 2]
+    tasks = [1.5, 0.5, 1.0]
     with Pool(3) as pool:
         print("imap, in the order of the tasks:", list(pool.imap(wait, tasks)))
         print("imap_unordered, as they come:", list(pool.imap_unordered(wait, tasks)))
-        promise = pool.apply_async(wait, (1,))
+        promise = pool.apply_async(wait, (0.5,))
         print("apply_async: a promise, kept:", promise.get())
