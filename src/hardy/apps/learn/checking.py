@@ -13,7 +13,7 @@ _OF_THE_DAY = (
     (re.compile(r"\b\d{4}-\d\d-\d\d\b"), "D"),
     (re.compile(r"\b\d\d:\d\d\b"), "T"),
     (re.compile(r"\b\d+\.\d+( [KMG]iB\b)"), r"N\1"),
-    (re.compile(r"\S*/hardy-learn-\w+/"), ""),
+    (re.compile(r"/[^\s\"]*/hardy-learn-\w+/"), ""),
     (re.compile(r"\b\d+\.\d+( ?[mµ]?s\b)"), r"N\1"),
     (re.compile(r"0x[0-9a-f]+"), "N"),
     (re.compile(r"/\S*/(?=[\w.-]+\.py)"), ""),

@@ -1,0 +1,21 @@
+import time
+
+from hardy import Process
+
+
+def cook(what, seconds):
+    time.sleep(seconds)
+    print(what, "好了")
+
+
+if __name__ == "__main__":
+    soup = Process(target=cook, args=("一锅", 1))
+    rice = Process(target=cook, args=("一锅", 2))
+    fish = Process(target=cook, args=("鱼", 0.5))
+    soup.start()
+    rice.start()
+    soup.join()
+    rice.join()
+    fish.start()
+    fish.join()
+    print("开饭")
