@@ -17,7 +17,8 @@ _OF_THE_DAY = (
     (re.compile(r"\b\d+\.\d+( ?[mµ]?s\b)"), r"N\1"),
     (re.compile(r"0x[0-9a-f]+"), "N"),
     (re.compile(r"/\S*/(?=[\w.-]+\.py)"), ""),
-    # A row of ps, and of hardy ps.
+    # The head of ps, as far right as its numbers are long; a row of ps, and of hardy ps.
+    (re.compile(r"^ +(?=PID\b)", re.MULTILINE), ""),
     (re.compile(r"^ *\d+ +\d+ ", re.MULTILINE), "N N "),
     (re.compile(r"^ *\d+ +(?=└|\w+\.py\b)", re.MULTILINE), "N "),
     (re.compile(r"[ \t]+"), " "),
