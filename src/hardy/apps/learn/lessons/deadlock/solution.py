@@ -2,7 +2,7 @@ from hardy import Lock, Process, RawValue
 
 
 def move(amount, source, target, first, second):
-    for _ in range(500):
+    for _ in range(50_000):
         with first, second:
             source.value -= amount
             target.value += amount

@@ -2,7 +2,7 @@ from hardy import Lock, Process, RawValue
 
 
 def move(amount, source, source_lock, target, target_lock):
-    for _ in range(500):
+    for _ in range(50_000):
         with source_lock:
             with target_lock:
                 source.value -= amount
