@@ -1,7 +1,8 @@
 /* The lifeline: how a process learns at once that its parent or its child has died.
  *
  * One native thread waits for pidfds. It needs no Python, so it works while the GIL is held in a
- * long C call. It lives only while there is something to watch: a parent, or children that run.
+ * long C call. It lives only while there is something to watch: a parent, or children that run; and
+ * HDY_LINGER_MS longer, for a program that starts one process after the other.
  *
  * Who does what:
  *   parent's pidfd readable -> SIGKILL to the own process (unless it was told to outlive its parent)
@@ -30,6 +31,8 @@
 #define HDY_P_PIDFD 3
 #define HDY_TOKEN_PARENT UINT64_MAX
 #define HDY_TOKEN_BELL (UINT64_MAX - 1)
+/* A thread costs as much as a third of a fork; a program that does not fork again soon is to be without. */
+#define HDY_LINGER_MS 20
 #define HDY_STACK_BYTES (256u << 10)
 /* How long a dead process's status may be on its way from the forkserver. */
 #define HDY_CHANNEL_WAIT_MS 200
@@ -199,6 +202,14 @@ static inline int hdy_line_look(hdy_entry *e)
     return status;
 }
 
+/* Whether the two are still what they were: a program may close descriptors that are not its own, and get
+ * the same numbers for others. */
+static inline int hdy_line_intact(void)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = HDY_TOKEN_BELL};
+    return epoll_ctl(hdy_line.epoll, EPOLL_CTL_MOD, hdy_line.bell, &event) == 0;
+}
+
 static inline void hdy_line_close(void)
 {
     if (hdy_line.epoll >= 0)
@@ -213,8 +224,8 @@ static void *hdy_line_main(void *unused)
     (void)unused;
     prctl(PR_SET_NAME, "hardy-lifeline", 0, 0, 0);
     struct epoll_event event[16];
-    for (;;) {
-        int n = epoll_wait(hdy_line.epoll, event, 16, -1);
+    for (int idle = 0;;) {
+        int n = epoll_wait(hdy_line.epoll, event, 16, idle ? HDY_LINGER_MS : -1);
         if (n < 0 && errno == EINTR)
             continue;
         /* The program closed descriptors that are not its own: nothing can be watched any more. */
@@ -238,8 +249,10 @@ static void *hdy_line_main(void *unused)
             nanosleep(&pause, NULL);
         }
         pthread_mutex_lock(&hdy_line.mutex);
-        if (broken || (hdy_line.watched == 0 && !hdy_line.watch_parent)) {
-            if (broken) /* the numbers may be somebody else's by now */
+        int lingered = idle && n == 0;
+        idle = hdy_line.watched == 0 && !hdy_line.watch_parent;
+        if (broken || (idle && lingered)) {
+            if (broken || !hdy_line_intact()) /* the numbers may be somebody else's by now */
                 hdy_line.epoll = hdy_line.bell = -1;
             hdy_line_close();
             hdy_line.running = 0;
@@ -291,7 +304,8 @@ static inline int hdy_line_start_thread(void)
 /* With the mutex. */
 static inline int hdy_line_open(void)
 {
-    if (hdy_line.epoll >= 0)
+    /* A thread that lingers sleeps on what it had, and then goes on with what is opened here. */
+    if (hdy_line.epoll >= 0 && (hdy_line.watched > 0 || hdy_line_intact()))
         return 0;
     int epoll = hdy_raise_fd(epoll_create1(EPOLL_CLOEXEC));
     int bell = epoll < 0 ? epoll : hdy_raise_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

@@ -2,7 +2,11 @@
 
 The stdlib gives the forkserver the list of modules by writing its `repr` into the program that the new interpreter
 runs. `Preload` is a list whose `repr` is a call: so `load` runs in the forkserver before anything else does, on every
-Python, and can do what Python 3.15 does (`on_error`), and what 3.12 and older forget (`sys.path`).
+Python, and can do what Python 3.15 does (`on_error`), and what older ones forget (`sys.path`, the main module).
+
+Of the modules, `__main__` is there unless the program names others: the server imports it once, and no child again.
+That is left to the children where it may not end, or begin the program anew: where no main guard is above the line that
+starts the first process.
 
 The forkserver trusts whoever reaches its socket, so that has a name in a folder of this user's, and a killed program
 would leave both. We open the socket (O_PATH), connect through the descriptor, and remove the name at once. Rejected: an
@@ -11,6 +15,7 @@ abstract name, which every user of the machine can reach (CVE-2022-42919).
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import select
@@ -26,15 +31,28 @@ from multiprocessing import resource_tracker as _resource_tracker
 from multiprocessing import spawn as _spawn
 from multiprocessing import util as _util
 
+from hardy._stdlib.main_module import import_main, take_main, unguarded_line
+from hardy._stdlib.process import set_parent_process
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 __all__ = ["Preload", "call_first", "load", "set_preload", "start_forkserver", "wait_for_forkserver_end"]
 
+_NO_MAIN = (None, None)
+# Linux takes 128 KiB as one argument of a program, and the list of modules is in the same one.
+_LONGEST_ARGV = 32 << 10
 _MODES = ("ignore", "warn", "fail")
 # What children need of hardy; what the forkserver has imported, they need not.
-_OURS = ("hardy.context", "hardy.queues", "hardy.synchronize", "hardy._proc.child", "hardy._proc.payload")
+_OURS = (
+    "hardy.context",
+    "hardy.queues",
+    "hardy.synchronize",
+    "hardy._proc.child",
+    "hardy._proc.payload",
+    "multiprocessing.popen_forkserver",
+)
 
 _server: Any = _forkserver._forkserver
 _starting = threading.Lock()
@@ -48,17 +66,20 @@ class Preload(list[str]):
     Attributes:
         on_error: what to do then; see `load`.
         interruptible: whether the process that starts it has SIGINT unblocked.
+        main: name and path of the main module that it may import; None for both: it must not.
     """
 
     def __init__(self, names: Iterable[str], on_error: str = "ignore") -> None:
         super().__init__(names)
         self.on_error = on_error
         self.interruptible = True
+        self.main: tuple[str | None, str | None] = _NO_MAIN
 
     def __repr__(self) -> str:
         path = _spawn.get_preparation_data("ignore").get("sys_path", sys.path)
         adopt_path = f"__import__('sys').path[:] = {path!r}"
-        arguments = (list(self), self.on_error, _first, self.interruptible)
+        argv = [] if self.main == _NO_MAIN else sys.argv
+        arguments = (list(self), self.on_error, _first, self.interruptible, self.main, argv)
         return f"(exec({adopt_path!r}), __import__({__name__!r}, fromlist=['load']).load{arguments!r})[1]"
 
 
@@ -99,6 +120,8 @@ def start_forkserver() -> None:
     preload.extend(name for name in _OURS if name not in preload)
     _server._preload_modules = preload
     with _starting:
+        if _runs():
+            return
         config = _process.current_process()._config  # type: ignore[attr-defined]
         had_folder = config.get("tempdir") is not None
         # A forkserver that is interrupted before it has learnt to ignore Ctrl-C prints a second traceback. The tracker
@@ -106,6 +129,7 @@ def start_forkserver() -> None:
         _resource_tracker.ensure_running()
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         preload.interruptible = signal.SIGINT not in blocked
+        preload.main = _guarded_main()
         try:
             _server.ensure_running()
         finally:
@@ -121,6 +145,23 @@ def start_forkserver() -> None:
         os.unlink(address)
         if not had_folder:
             _forget_folder(config, os.path.dirname(address))
+
+
+def _runs() -> bool:
+    """Whether the forkserver is there, and its socket without a path; asked at each start, so without the tracker."""
+    pid = _server._forkserver_pid
+    if pid is None or not isinstance(_server._forkserver_address, _PathlessAddress):
+        return False
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False
+
+
+def _guarded_main() -> tuple[str | None, str | None]:
+    if unguarded_line() is not None or len(repr(sys.argv)) > _LONGEST_ARGV:
+        return _NO_MAIN
+    return take_main(_spawn.get_preparation_data("forkserver"))
 
 
 def _forget_folder(config: dict[str, Any], folder: str) -> None:
@@ -184,7 +225,34 @@ def _let_interrupts_through(_: _Interruptible) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
-def load(names: list[str], on_error: str, first: list[tuple[str, str]], interruptible: bool) -> list[str]:
+def _load_main(main: tuple[str | None, str | None], argv: list[str]) -> None:
+    """Import the main module as a child does; if it cannot be, each child tries it again, and says why."""
+    this: Any = _process.current_process()
+    before = sys.modules["__main__"]
+    sys.argv[:] = argv
+    this._inheriting = True
+    # Programs ask for it, to know whether they are the main process.
+    sentinel = os.pidfd_open(os.getppid())
+    set_parent_process(_process._ParentProcess("MainProcess", os.getppid(), sentinel))  # type: ignore[attr-defined]
+    try:
+        import_main(*main)
+    except BaseException:
+        sys.modules["__main__"] = before
+        sys.modules.pop("__mp_main__", None)
+    finally:
+        del this._inheriting
+        set_parent_process(None)
+        os.close(sentinel)
+
+
+def load(
+    names: list[str],
+    on_error: str,
+    first: list[tuple[str, str]],
+    interruptible: bool,
+    main: tuple[str | None, str | None],
+    argv: list[str],
+) -> list[str]:
     """In the forkserver: import the modules.
 
     Args:
@@ -192,6 +260,8 @@ def load(names: list[str], on_error: str, first: list[tuple[str, str]], interrup
         on_error: what to do about an ImportError: "ignore", "warn" (on standard error), "fail" (end).
         first: functions to call before, each by its module and name.
         interruptible: whether children are to have SIGINT unblocked.
+        main: name and path of the main module, if that may be imported here.
+        argv: what it finds in `sys.argv`.
 
     Returns:
         What is left for the stdlib to import: the program itself, on those Pythons that do.
@@ -202,6 +272,8 @@ def load(names: list[str], on_error: str, first: list[tuple[str, str]], interrup
         _util.register_after_fork(_interruptible, _let_interrupts_through)
     for module, function in first:
         getattr(importlib.import_module(module), function)()
+    if "__main__" in names and main != _NO_MAIN:
+        _load_main(main, argv)
     for name in names:
         if name == "__main__":
             continue
@@ -216,4 +288,8 @@ def load(names: list[str], on_error: str, first: list[tuple[str, str]], interrup
                     # Python keeps quiet about warnings of this kind, but this one was asked for.
                     warnings.simplefilter("always", ImportWarning)
                     warnings.warn(f"the forkserver could not preload {name!r}: {error}", ImportWarning, stacklevel=1)
+    _util._flush_std_streams()  # type: ignore[attr-defined] # or each child would print it again
+    # What is here now is every child's: not looked through by a collection, its pages stay shared.
+    gc.collect()
+    gc.freeze()
     return [name for name in names if name == "__main__"]

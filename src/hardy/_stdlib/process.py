@@ -82,7 +82,7 @@ def is_bootstrapping() -> bool:
     return getattr(_process.current_process(), "_inheriting", False)
 
 
-def set_parent_process(parent: BaseProcess) -> None:
+def set_parent_process(parent: BaseProcess | None) -> None:
     """What `parent_process()` gives from now on, in a child."""
     _process._parent_process = parent  # type: ignore[attr-defined]
 
