@@ -57,6 +57,7 @@ cdef extern from "lifeline.h":
     int hdy_line_drop(unsigned long long token) noexcept nogil
     int hdy_line_arm(int parent_fd, int outlives, int by_thread) noexcept nogil
     int hdy_line_threads() noexcept nogil
+    long long hdy_count_in(const char *path, const char *name) noexcept nogil
     const int SYS_pidfd_send_signal
     long syscall(long number, ...) noexcept nogil
     int errno
@@ -227,6 +228,11 @@ def parent_pidfd() -> int:
 def thread_count() -> int:
     """How many native threads the lifeline has: 1 while there is something to watch, else 0."""
     return hdy_line_threads()
+
+
+def count_in(path: bytes, name: bytes) -> int:
+    """The number beside `name` in a file of lines `name number`; -1 when there is no such file or line."""
+    return hdy_count_in(path, name)
 
 
 def wait_readable(fd: int, timeout_s: float | None, identity: int = 0) -> bool:

@@ -31,6 +31,8 @@ __all__ = ["arm", "describe", "dumps", "pickle_error", "record", "result_file"]
 runtime._declare("proc.child.before_arm", "proc.child.before_run", "proc.child.after_run")
 
 _OUR_FILES = {__file__, os.path.join(os.path.dirname(__file__), "process.py")}
+# What most targets return.
+_NONE = pickle.dumps(None, 5)
 _result_file: OutcomeFile | None = None
 
 
@@ -113,6 +115,8 @@ def _run_seen(run: Callable[[], Any]) -> Any:
 
 
 def _returned(value: Any) -> tuple[Kind, bytes]:
+    if value is None:
+        return Kind.RETURNED, _NONE
     try:
         return Kind.RETURNED, dumps(value)
     except Exception as error:
@@ -132,7 +136,7 @@ def _returned(value: Any) -> tuple[Kind, bytes]:
 
 def _exited(error: SystemExit) -> tuple[Kind, bytes]:
     if error.code is None or error.code == 0:
-        return Kind.RETURNED, dumps(None)
+        return Kind.RETURNED, _NONE
     try:
         return Kind.EXITED, dumps(error.code)
     except Exception:

@@ -26,12 +26,15 @@ def check_arguments(target: object, name: object, args: object, kwargs: object, 
         raise TypeError(f"target must be callable or None, not {type(target).__name__}{called}")
     if name is not None and not isinstance(name, str):
         raise TypeError(f"name must be a string or None, not {type(name).__name__}")
-    if isinstance(args, (str, bytes)) or not isinstance(args, Iterable):
+    # Asked at each start: what nearly everybody gives is not put to the abstract classes.
+    if type(args) is tuple:
+        pass
+    elif isinstance(args, (str, bytes)) or not isinstance(args, Iterable):
         shown = f"{args!r:.60}"
         raise TypeError(f"args must be a tuple of arguments, not {shown}; one argument is written args=({shown},)")
-    if isinstance(args, Mapping) and args:
+    elif isinstance(args, Mapping) and args:
         raise TypeError(f"args must be a tuple of arguments, not a {type(args).__name__}; named arguments go to kwargs")
-    if not isinstance(kwargs, Mapping):
+    if type(kwargs) is not dict and not isinstance(kwargs, Mapping):
         raise TypeError(f"kwargs must be a dict of named arguments, not {type(kwargs).__name__}")
     for key in kwargs:
         if not isinstance(key, str):

@@ -24,6 +24,7 @@ __all__ = ["Kind", "OutcomeFile", "above_std_streams"]
 _HEAD = struct.Struct("<8sQQ")
 _MAGIC = b"hardyout"
 _START = 64
+_PAGE_BYTES = 4096
 # Smaller outcomes are read, not mapped: mapping takes a descriptor, which may be wanting.
 _SMALL_BYTES = 1 << 20
 # Linux moves no more than 2 GiB by one call.
@@ -42,6 +43,9 @@ class Kind(enum.IntEnum):
     NOT_STARTED = 5
 
 
+_KINDS = {int(kind): kind for kind in Kind}
+
+
 class OutcomeFile:
     """The memfd of one process's outcome.
 
@@ -55,16 +59,25 @@ class OutcomeFile:
         self._owner_pid = owner_pid
 
     def __del__(self) -> None:
-        self.close()
+        if self.fd >= 0:
+            self.close()
 
     @classmethod
     def create(cls) -> OutcomeFile:
         """A new one, for a child that is about to start."""
-        return cls(above_std_streams(os.memfd_create("hardy-outcome", os.MFD_CLOEXEC)), os.getpid())
+        fd = os.memfd_create("hardy-outcome", os.MFD_CLOEXEC)
+        return cls(fd if fd > 2 else above_std_streams(fd), os.getpid())
 
     def commit(self, kind: Kind, payload: bytes) -> None:
         """In the child: say how it went."""
         runtime.hit("proc.outcome.before_write")
+        head = _HEAD.pack(_MAGIC, kind, len(payload))
+        if len(payload) <= _PAGE_BYTES - _START:
+            # Into one page by one call, which no signal interrupts: all of it is there, or nothing.
+            runtime.hit("proc.outcome.before_commit")
+            os.pwrite(self.fd, head.ljust(_START) + payload, 0)
+            runtime.hit("proc.outcome.after_commit")
+            return
         view = memoryview(payload)
         offset = _START
         while view:
@@ -72,7 +85,7 @@ class OutcomeFile:
             offset += written
             view = view[written:]
         runtime.hit("proc.outcome.before_commit")
-        os.pwrite(self.fd, _HEAD.pack(_MAGIC, kind, len(payload)), 0)
+        os.pwrite(self.fd, head, 0)
         runtime.hit("proc.outcome.after_commit")
 
     def kind(self) -> tuple[Kind, int] | None:
@@ -80,10 +93,11 @@ class OutcomeFile:
         head = os.pread(self.fd, _HEAD.size, 0)
         if len(head) < _HEAD.size:
             return None
-        magic, kind, length = _HEAD.unpack(head)
-        if magic != _MAGIC or kind not in list(Kind) or os.fstat(self.fd).st_size < _START + length:
+        magic, number, length = _HEAD.unpack(head)
+        kind = _KINDS.get(number)
+        if magic != _MAGIC or kind is None or os.fstat(self.fd).st_size < _START + length:
             return None
-        return Kind(kind), length
+        return kind, length
 
     @contextlib.contextmanager
     def payload(self, length: int) -> Iterator[bytes | memoryview]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
+from _thread import RLock
 from collections.abc import Sequence
 from multiprocessing import popen_fork, process
 
@@ -117,14 +117,14 @@ class Popen(popen_fork.Popen):
         self.child: Child | None = None
         self.outcome: tuple[Kind, int] | None = None
         self.status_unknown = False
-        self.settling = threading.RLock()
+        self.settling = RLock()
         self.parent_pidfd = lifeline.self_pidfd()
-        board.ensure(process.current_process().name)
+        board.ensure(process.current_process()._name)  # type: ignore[attr-defined]
         self.memory_kills = count_memory_kills()
         self.result_file = OutcomeFile.create()
         runtime.hit("proc.start.before_claim")
         restarts = process_obj.__dict__.get("_restarts", 0)
-        self.slot = board.claim(process_obj.name, process_obj.outlive_parent, process_obj.daemon, restarts)
+        self.slot = board.claim(process_obj._name, process_obj._outlive_parent, process_obj.daemon, restarts)
         runtime.hit("proc.start.before_launch")
 
     def _give_back(self) -> None:
@@ -137,7 +137,11 @@ class Popen(popen_fork.Popen):
 
     def _fork_child(self, process_obj: Any) -> int:
         """The pid of the child; in the child, its whole life."""
-        pid = self._fork(process_obj.outlive_parent)
+        lifeline.begin_fork(self.slot, process_obj._outlive_parent)
+        try:
+            pid = os.fork()
+        finally:
+            lifeline.end_fork()
         if pid == 0:
             code = 1
             try:
@@ -155,13 +159,6 @@ class Popen(popen_fork.Popen):
             finally:
                 leave_fork(code)
         return pid
-
-    def _fork(self, outlives: bool) -> int:
-        lifeline.begin_fork(self.slot, outlives)
-        try:
-            return os.fork()
-        finally:
-            lifeline.end_fork()
 
     def _adopt(self, pid: int, channel: int = -1, ours: bool = True) -> None:
         """Watch the new process; one that cannot be watched is not left running."""

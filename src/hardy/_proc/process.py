@@ -109,16 +109,19 @@ class BaseProcess(StdlibProcess):
         return False
 
     def _before_start(self) -> list[Ring]:
-        self._check_made()
-        self._check_closed()
-        if self._popen is not None:
-            refuse_restart(self)
-        check_ours(self, "start a process object created by current process")
+        # One look in the common case: each function that is called is a page more to copy after the fork.
+        if "_config" not in self.__dict__ or self._closed or self._popen is not None or self._parent_pid != os.getpid():
+            self._check_made()
+            self._check_closed()
+            if self._popen is not None:
+                refuse_restart(self)
+            check_ours(self, "start a process object created by current process")
         forget_ended_children()
         watch_exit()
         if told.observer is not None:
             self._carried = told.observer.starting(self)
-        return self._entrusted_queues()
+        # Without the module, a program has no queues.
+        return self._entrusted_queues() if "hardy._core.ring" in sys.modules else []
 
     def _after_start(self, queues: list[Ring]) -> None:
         assert self._popen is not None
@@ -135,20 +138,21 @@ class BaseProcess(StdlibProcess):
         add_child(self)
 
     def _entrusted_queues(self) -> list[Ring]:
-        if "hardy._core.ring" not in sys.modules:
-            return []  # a program without queues
         from hardy._proc.entrusted import entrusted_queues
 
         return entrusted_queues(self)
 
     def join(self, timeout: float | None = None) -> None:
-        self._check_made()
-        self._check_closed()
-        verdict.check_timeout(timeout)
-        check_ours(self, "join a child process")
-        if self._popen is None:
+        if "_config" not in self.__dict__ or self._closed or self._popen is None or self._parent_pid != os.getpid():
+            self._check_made()
+            self._check_closed()
+            verdict.check_timeout(timeout)
+            check_ours(self, "join a child process")
             raise AssertionError(f"can only join a started process: {who(self)} has not been; call start() first")
-        super().join(timeout)
+        if timeout is not None:
+            verdict.check_timeout(timeout)
+        if self._popen.wait(timeout) is not None:
+            discard_child(self)
 
     def is_alive(self) -> bool:
         self._check_made()

@@ -57,10 +57,12 @@ def warn_of_threads() -> None:
     Warns:
         ForkWithThreadsWarning: at the user's line.
     """
-    me = threading.current_thread()
     if _PYTHON_WARNS:
         # Python counts the threads of the kernel, the lifeline's too, and points at a line of hardy.
         warnings.filterwarnings("ignore", r".*multi-threaded", DeprecationWarning, r"hardy\._proc\.popen")
+    if threading.active_count() == 1:
+        return
+    me = threading.current_thread()
     if me.name.startswith(_OURS) or getattr(_quiet, "on", False):
         return
     others = [thread for thread in threading.enumerate() if thread is not me and not thread.name.startswith(_SAFE)]

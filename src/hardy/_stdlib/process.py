@@ -57,9 +57,10 @@ else:
     StdlibProcess = BaseProcess
 
 
-def flush_std_streams() -> None:
-    """So that what is in their buffers is not written twice."""
-    _util._flush_std_streams()  # type: ignore[attr-defined]
+# So that what is in their buffers is not written twice.
+flush_std_streams = _util._flush_std_streams  # type: ignore[attr-defined]
+# Takes all ended processes out of `active_children()`.
+forget_ended_children = _process._cleanup  # type: ignore[attr-defined]
 
 
 def add_child(process: BaseProcess) -> None:
@@ -70,11 +71,6 @@ def add_child(process: BaseProcess) -> None:
 def discard_child(process: BaseProcess) -> None:
     """Take an ended process out of `active_children()`."""
     _process._children.discard(process)  # type: ignore[attr-defined]
-
-
-def forget_ended_children() -> None:
-    """Take all ended processes out of `active_children()`."""
-    _process._cleanup()  # type: ignore[attr-defined]
 
 
 def is_bootstrapping() -> bool:
