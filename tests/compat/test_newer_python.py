@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import secrets
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Iterator, MutableSet
 from pathlib import Path
@@ -238,6 +241,62 @@ def test_forkserver_preloads_from_the_programs_own_path() -> None:
     )
 
     assert (done.stdout, done.stderr) == ("hardy._sync.lock\n", "")
+
+
+@pytest.mark.parametrize("how", ["file", "module"])
+def test_forkserver_imports_the_main_module_once(how: str, tmp_path: Path) -> None:
+    """As a child does, with the program's arguments and beside a parent; and no child imports it again."""
+    (tmp_path / "once.py").write_text(
+        textwrap.dedent("""
+            import multiprocessing, os, sys
+            import hardy
+
+            IMPORTED_IN = os.getpid()
+
+            def work():
+                alone = multiprocessing.parent_process() is None
+                return IMPORTED_IN, IMPORTED_IN == os.getpid(), alone, sys.argv[1:]
+
+            if __name__ == "__main__":
+                ctx = hardy.get_context("forkserver")
+                children = [ctx.Process(target=work) for _ in range(3)]
+                for child in children:
+                    child.start()
+                pids, *others = zip(*(child.result() for child in children))
+                print(len(set(pids)), others)
+            else:
+                print(__name__, sys.argv[1:], multiprocessing.parent_process() is None)
+        """)
+    )
+    started = ["-m", "once"] if how == "module" else ["once.py"]
+
+    done = subprocess.run(
+        [sys.executable, *started, "an argument"], cwd=tmp_path, capture_output=True, text=True, timeout=30
+    )
+
+    in_server = "__mp_main__ ['an argument'] False\n"
+    in_children = (
+        "1 [(False, False, False), (False, False, False), (['an argument'], ['an argument'], ['an argument'])]\n"
+    )
+    assert (done.stdout, done.stderr) == (in_server + in_children, "")
+
+
+def test_forkserver_leaves_the_main_module_to_the_children_when_it_has_no_guard() -> None:
+    """It might not come to an end in the server; a child that comes to the line is told, as ever."""
+    done = run_script(
+        """
+        import hardy
+
+        try:
+            hardy.get_context("forkserver").Process(target=print).start()
+        except hardy.MainGuardMissing as error:
+            print(type(error).__name__, __name__)
+        """
+    )
+
+    # Once each: the server did not try it too.
+    lines = sorted(done.stdout.splitlines())
+    assert lines == ["MainGuardMissing __main__", "MainGuardMissing __mp_main__"], done.stderr
 
 
 @pytest.mark.parametrize(
