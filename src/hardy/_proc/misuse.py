@@ -12,7 +12,15 @@ if TYPE_CHECKING:
 
     from hardy._proc.process import BaseProcess
 
-__all__ = ["check_arguments", "check_ours", "refuse_join_of_main", "refuse_pickle", "refuse_restart", "who"]
+__all__ = [
+    "check_arguments",
+    "check_ours",
+    "check_timeout",
+    "refuse_join_of_main",
+    "refuse_pickle",
+    "refuse_restart",
+    "who",
+]
 
 
 def check_arguments(target: object, name: object, args: object, kwargs: object, outlive_parent: object) -> None:
@@ -41,6 +49,21 @@ def check_arguments(target: object, name: object, args: object, kwargs: object, 
             raise TypeError(f"kwargs must be a dict of named arguments, and {key!r:.60} is no name")
     if not isinstance(outlive_parent, bool):
         raise TypeError(f"outlive_parent must be True or False, not {type(outlive_parent).__name__}")
+
+
+def check_timeout(timeout: object) -> None:
+    """Refuse what is no number of seconds, at the call.
+
+    Raises:
+        TypeError: it is neither a number nor None.
+        ValueError: it is not a number (nan).
+    """
+    if timeout is None:
+        return
+    if isinstance(timeout, (str, bytes)) or (not hasattr(timeout, "__float__") and not hasattr(timeout, "__index__")):
+        raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}")
+    if timeout != timeout:
+        raise ValueError("timeout must be a number of seconds or None, not nan")
 
 
 def who(process: BaseProcess) -> str:

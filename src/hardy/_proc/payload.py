@@ -19,9 +19,39 @@ if TYPE_CHECKING:
 
     from hardy._sync.handles import PackedSegment
 
-__all__ = ["adopt_trace", "open_payload", "read_process"]
+__all__ = ["InheritedFd", "PassedFd", "adopt_trace", "open_payload", "read_process"]
 
 _payload: io.BufferedReader | None = None
+
+
+class PassedFd:
+    """A descriptor that a child of spawn has under the number that it has here."""
+
+    # Not the stdlib's own: the child would import the stdlib's way to start processes for it.
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def __reduce__(self) -> tuple[Any, tuple[int]]:
+        return type(self), (self._fd,)
+
+    def detach(self) -> int:
+        """The descriptor, in the child."""
+        return self._fd
+
+
+class InheritedFd(PassedFd):
+    """One that a child of the forkserver has under another number: its place among those that it was given."""
+
+    __slots__ = ()
+
+    def detach(self) -> int:
+        from multiprocessing.forkserver import get_inherited_fds
+
+        inherited = get_inherited_fds()
+        assert inherited is not None
+        return inherited[self._fd]
 
 
 def adopt_trace(packed: PackedSegment) -> None:

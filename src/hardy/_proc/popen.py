@@ -20,6 +20,8 @@ from multiprocessing import popen_fork, process
 from hardy._core import board, lifeline, runtime
 from hardy._core.lifeline import Child
 from hardy._proc import child as _child_side  # noqa: F401 - what the child needs is there before it is forked
+from hardy._proc import verdict as _verdict  # noqa: F401 - as is what is said of it when it has ended
+from hardy._proc.interrupted import watch_exit
 from hardy._proc.memory_kills import count_memory_kills
 from hardy._proc.outcome import Kind, OutcomeFile
 from hardy._proc.threads import become_main_thread, warn_of_threads
@@ -111,6 +113,7 @@ class Popen(popen_fork.Popen):
         self._give_back()
 
     def _prepare(self, process_obj: Any) -> None:
+        watch_exit()
         flush_std_streams()
         self.returncode: int | None = None
         self.finalizer = None

@@ -20,12 +20,10 @@ from hardy._core import board, lifeline, runtime, tracer
 from hardy._proc import child, verdict
 from hardy._proc.boot import Booting, check_may_start
 from hardy._proc.outcome import above_std_streams
-from hardy._proc.payload import adopt_trace, open_payload, read_process
+from hardy._proc.payload import InheritedFd, PassedFd, adopt_trace, open_payload, read_process
 from hardy._proc.popen import Popen
 from hardy._stdlib import by_value
 from hardy._stdlib.launch import (
-    ForkserverDupFd,
-    SpawnDupFd,
     connect_to_forkserver,
     preparation_data,
     read_pid,
@@ -86,7 +84,7 @@ class _FreshPopen(Popen):
         first: calls for the child to make once it is armed, before it imports the user's modules.
     """
 
-    DupFd: type[Any]
+    DupFd: type[PassedFd]
 
     def __init__(self, process_obj: Any, first: Mapping[str, Call]) -> None:
         check_may_start()
@@ -177,7 +175,7 @@ class SpawnPopen(_FreshPopen):
     """A child made by starting a new interpreter."""
 
     method = "spawn"
-    DupFd = SpawnDupFd
+    DupFd = PassedFd
 
     def _launch(self, process_obj: Any) -> None:
         payload = self._write_payload(process_obj, by_thread=True)
@@ -197,7 +195,7 @@ class ForkserverPopen(_FreshPopen):
     """A child that the stdlib's forkserver forks for us. It is the forkserver's child, and reaped there."""
 
     method = "forkserver"
-    DupFd = ForkserverDupFd
+    DupFd = InheritedFd
 
     def duplicate_for_child(self, fd: int) -> int:
         self._fds.append(fd)

@@ -9,9 +9,16 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from multiprocessing.context import get_spawning_popen
 
 from hardy._core import lifeline, runtime, tracer
-from hardy._proc import child, told, verdict
-from hardy._proc.interrupted import watch_exit
-from hardy._proc.misuse import check_arguments, check_ours, refuse_join_of_main, refuse_pickle, refuse_restart, who
+from hardy._proc import child, told
+from hardy._proc.misuse import (
+    check_arguments,
+    check_ours,
+    check_timeout,
+    refuse_join_of_main,
+    refuse_pickle,
+    refuse_restart,
+    who,
+)
 from hardy._proc.outcome import OutcomeFile
 from hardy._stdlib.process import (
     StdlibProcess,
@@ -29,6 +36,7 @@ if TYPE_CHECKING:
 
     from hardy._core.ring import Ring
     from hardy._proc.popen import Popen
+    from hardy._proc.verdict import Verdict
 
 __all__ = ["BaseProcess", "ParentProcess", "can_be_forked", "fork_together"]
 
@@ -43,7 +51,7 @@ class BaseProcess(StdlibProcess):
     _popen: Popen | None
     _outlive_parent: bool = False
     _result_file: OutcomeFile | None = None
-    _verdict: verdict.Verdict | None = None
+    _verdict: Verdict | None = None
     _carried: Any = None
 
     def __init__(
@@ -117,7 +125,6 @@ class BaseProcess(StdlibProcess):
                 refuse_restart(self)
             check_ours(self, "start a process object created by current process")
         forget_ended_children()
-        watch_exit()
         if told.observer is not None:
             self._carried = told.observer.starting(self)
         # Without the module, a program has no queues.
@@ -146,11 +153,11 @@ class BaseProcess(StdlibProcess):
         if "_config" not in self.__dict__ or self._closed or self._popen is None or self._parent_pid != os.getpid():
             self._check_made()
             self._check_closed()
-            verdict.check_timeout(timeout)
+            check_timeout(timeout)
             check_ours(self, "join a child process")
             raise AssertionError(f"can only join a started process: {who(self)} has not been; call start() first")
         if timeout is not None:
-            verdict.check_timeout(timeout)
+            check_timeout(timeout)
         if self._popen.wait(timeout) is not None:
             discard_child(self)
 
@@ -239,8 +246,8 @@ class BaseProcess(StdlibProcess):
             os.close(fd)
         return self.result()
 
-    def _await_verdict(self, timeout: float | None, doing: str) -> verdict.Verdict:
-        verdict.check_timeout(timeout)
+    def _await_verdict(self, timeout: float | None, doing: str) -> Verdict:
+        check_timeout(timeout)
         self._check_startable(doing)
         popen = self._popen
         assert popen is not None
@@ -249,7 +256,10 @@ class BaseProcess(StdlibProcess):
         discard_child(self)
         with popen.settling:
             if self._verdict is None:
-                self._verdict = verdict.judge(self._name, popen)
+                # Imported already, by who started it: to be told takes no descriptor.
+                from hardy._proc.verdict import judge
+
+                self._verdict = judge(self._name, popen)
             return self._verdict
 
     def _check_startable(self, doing: str) -> None:
@@ -359,7 +369,7 @@ class ParentProcess(BaseProcess):
         return not lifeline.wait_readable(self._sentinel, 0)
 
     def join(self, timeout: float | None = None) -> None:
-        verdict.check_timeout(timeout)
+        check_timeout(timeout)
         lifeline.wait_readable(self._sentinel, timeout)
 
     @property

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from hardy._proc.popen import Popen
 
-__all__ = ["Verdict", "check_timeout", "judge", "not_started"]
+__all__ = ["Verdict", "judge", "not_started"]
 
 
 class Verdict:
@@ -43,21 +43,6 @@ class Verdict:
         if self.error is not None:
             raise self.error
         return self.value
-
-
-def check_timeout(timeout: object) -> None:
-    """Refuse what is no number of seconds, at the call.
-
-    Raises:
-        TypeError: it is neither a number nor None.
-        ValueError: it is not a number (nan).
-    """
-    if timeout is None:
-        return
-    if isinstance(timeout, (str, bytes)) or (not hasattr(timeout, "__float__") and not hasattr(timeout, "__index__")):
-        raise TypeError(f"timeout must be a number of seconds or None, not {type(timeout).__name__}")
-    if timeout != timeout:
-        raise ValueError("timeout must be a number of seconds or None, not nan")
 
 
 def judge(name: str, popen: Popen) -> Verdict:

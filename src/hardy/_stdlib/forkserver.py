@@ -51,7 +51,6 @@ _OURS = (
     "hardy.synchronize",
     "hardy._proc.child",
     "hardy._proc.payload",
-    "multiprocessing.popen_forkserver",
 )
 
 _server: Any = _forkserver._forkserver

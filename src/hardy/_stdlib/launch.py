@@ -7,8 +7,6 @@ import signal
 from collections.abc import Sequence
 from multiprocessing import context as _context
 from multiprocessing import forkserver as _forkserver
-from multiprocessing import popen_forkserver as _popen_forkserver
-from multiprocessing import popen_spawn_posix as _popen_spawn
 from multiprocessing import resource_tracker as _resource_tracker
 from multiprocessing import spawn as _spawn
 from multiprocessing import util as _util
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = [
-    "ForkserverDupFd",
-    "SpawnDupFd",
     "connect_to_forkserver",
     "preparation_data",
     "read_pid",
@@ -30,10 +26,6 @@ __all__ = [
     "tracker_fd",
     "wait_for_forkserver_end",
 ]
-
-# How a descriptor is named in the pickle of a process that is being started.
-SpawnDupFd: type[Any] = _popen_spawn._DupFd
-ForkserverDupFd: type[Any] = _popen_forkserver._DupFd
 
 
 class spawning:  # noqa: N801 - used as a statement
