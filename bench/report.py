@@ -24,7 +24,8 @@ brackets; where the range spans 1, the rounds do not agree on who is faster, and
 _AIMS = """\
 Ratios to the baseline of each table: the standard library's, where there is one. The last column is what the prototype
 of hardy's core reached, on another machine; a ratio moves with the machine and its load. "Reached" compares medians.
-What bounds those that are not reached: [design/0001-queues.md](design/0001-queues.md)."""
+What bounds those that are not reached: [design/0001-queues.md](design/0001-queues.md), and for starts
+[design/0014-start.md](design/0014-start.md)."""
 
 _AHEAD = "Hardy is ahead of every peer in every cell, in every round."
 
