@@ -229,8 +229,10 @@ def _load_main(main: tuple[str | None, str | None], argv: list[str]) -> None:
     this: Any = _process.current_process()
     before = sys.modules["__main__"]
     sys.argv[:] = argv
+    name = this._name
     this._inheriting = True
-    # Programs ask for it, to know whether they are the main process.
+    # Programs ask for both, to know whether they are the main process.
+    this._name = "Forkserver"
     sentinel = os.pidfd_open(os.getppid())
     set_parent_process(_process._ParentProcess("MainProcess", os.getppid(), sentinel))  # type: ignore[attr-defined]
     try:
@@ -239,6 +241,7 @@ def _load_main(main: tuple[str | None, str | None], argv: list[str]) -> None:
         sys.modules["__main__"] = before
         sys.modules.pop("__mp_main__", None)
     finally:
+        this._name = name
         del this._inheriting
         set_parent_process(None)
         os.close(sentinel)
