@@ -494,36 +494,4 @@ static void hdy_line_after_fork(void)
     hdy_line.arm_error = hdy_line_arm(parent_fd, hdy_forking.outlives, hdy_forking.main_thread);
 }
 
-/* The number beside `name` in a file of lines `name number`, as the control groups have; -1: there is none.
- * Here, for it is asked at each start: what is no object of Python's is nothing to copy after the fork. */
-static inline long long hdy_count_in(const char *path, const char *name)
-{
-    char text[4096];
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -1;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    text[n < 0 ? 0 : n] = 0;
-    size_t length = strlen(name);
-    for (char *line = text; *line; line++) {
-        if (strncmp(line, name, length) == 0 && line[length] == ' ')
-            return strtoll(line + length, NULL, 10);
-        line = strchr(line, '\n');
-        if (!line)
-            break;
-    }
-    return -1;
-}
-
-/* How many threads the lifeline accounts for. */
-static inline int hdy_line_threads(void)
-{
-    pthread_mutex_lock(&hdy_line.mutex);
-    hdy_line_join_ended();
-    int n = hdy_line.running;
-    pthread_mutex_unlock(&hdy_line.mutex);
-    return n;
-}
-
 #endif

@@ -25,6 +25,37 @@ cdef extern from "lifeline.h":
     {
         return (pid_t)syscall(SYS_gettid) == getpid();
     }
+    /* The number beside `name` in a file of lines `name number`, as the control groups have; -1: there is none.
+     * Here, for it is asked at each start: what is no object of Python's is nothing to copy after the fork. */
+    static long long hdy_count_in(const char *path, const char *name)
+    {
+        char text[4096];
+        int fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+            return -1;
+        ssize_t n = read(fd, text, sizeof text - 1);
+        close(fd);
+        text[n < 0 ? 0 : n] = 0;
+        size_t length = strlen(name);
+        for (char *line = text; *line; line++) {
+            if (strncmp(line, name, length) == 0 && line[length] == ' ')
+                return strtoll(line + length, NULL, 10);
+            line = strchr(line, '\\n');
+            if (!line)
+                break;
+        }
+        return -1;
+    }
+
+    /* How many threads the lifeline accounts for. */
+    static int hdy_line_threads(void)
+    {
+        pthread_mutex_lock(&hdy_line.mutex);
+        hdy_line_join_ended();
+        int n = hdy_line.running;
+        pthread_mutex_unlock(&hdy_line.mutex);
+        return n;
+    }
     static int hdy_poll_slice(int fd, int64_t deadline_ns)
     {
         struct pollfd p = {fd, POLLIN, 0};
