@@ -96,6 +96,12 @@ def hold_and_die(count: int) -> None:
     os.kill(os.getpid(), signal.SIGKILL if block else 0)
 
 
+def hold_and_wait(count: int, path: str) -> int:
+    """Holds so many bytes, and is else as `start_and_wait`."""
+    block = b"x" * count
+    return start_and_wait(path) + len(block)
+
+
 def exit_with(code: object) -> None:
     sys.exit(code)  # type: ignore[arg-type]
 

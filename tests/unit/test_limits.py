@@ -32,9 +32,50 @@ def small_memory() -> Iterator[Path]:
 
 
 @pytest.fixture
+def pool_memory() -> Iterator[Path]:
+    """A control group of 100 MB, for several processes."""
+    yield from _group("memory", 100_000_000)
+
+
+@pytest.fixture
 def few_pids() -> Iterator[Path]:
     """A control group of 12 processes and threads."""
     yield from _group("pids", 12)
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver"])
+def test_task_fails_as_out_of_memory_when_the_kernel_kills_its_worker(pool_memory: Path, method: str) -> None:
+    """The error tells the cause, the task and how much memory was held; all others have their results."""
+    script = """
+        import os, sys
+        import hardy
+
+        def fill(limit):
+            filled = []
+            while True:
+                filled.append(b"x" * 1_000_000)
+
+        def square(n):
+            return n * n
+
+        if __name__ == "__main__":
+            with open(sys.argv[1] + "/cgroup.procs", "w") as file:
+                file.write(str(os.getpid()))
+            with hardy.get_context(sys.argv[2]).Pool(2) as pool:
+                filled = pool.options(name="fill-it").apply_async(fill, (7,))
+                squares = pool.map(square, range(50), 1)
+                try:
+                    filled.get(50)
+                except hardy.WorkerDied as error:
+                    print(error.signal, error.out_of_memory, error.task, error.peak_memory > 10_000_000)
+                    text = str(error)
+                    print("SIGKILL, out of memory" in text, "fill(7)" in text, "MiB of memory at most" in text)
+                print(squares == pool.map(square, range(50), 1))
+    """
+
+    done = run_script(script, str(pool_memory), method)
+
+    assert done.stdout == "9 True fill-it True\nTrue True True\nTrue\n", done.stderr
 
 
 def test_queue_is_intact_when_the_out_of_memory_killer_takes_who_fills_it(small_memory: Path) -> None:

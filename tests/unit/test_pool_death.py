@@ -16,6 +16,7 @@ from helpers.pool_tasks import (
     die_at_three,
     exit_at_once,
     hold_and_die,
+    hold_and_wait,
     pid_of_worker,
     square,
     start_and_wait,
@@ -154,6 +155,21 @@ def test_error_tells_how_much_memory_the_worker_had(method: str) -> None:
     """The most of it, by the kernel's count."""
     with hardy.get_context(method).Pool(1) as pool, pytest.raises(hardy.WorkerDied, match="MiB of memory") as caught:
         pool.apply_async(hold_and_die, (200 << 20,)).get(GIVE_UP_S)
+
+    assert caught.value.peak_memory is not None
+    assert caught.value.peak_memory > 200 << 20
+
+
+def test_error_tells_how_much_memory_was_seen_when_a_forkserver_reaps_the_worker(tmp_path: Path) -> None:
+    """Its status goes to the forkserver, which does not tell of memory; so the worker is looked at while it works."""
+    with hardy.get_context("forkserver").Pool(1) as pool:
+        waits = pool.apply_async(hold_and_wait, (200 << 20, str(tmp_path / "pid")))
+        assert wait_until((tmp_path / "pid").exists, GIVE_UP_S)
+        slot = pool._engine.slots[0]
+        assert wait_until(lambda: slot.peak_bytes > 200 << 20, GIVE_UP_S)
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+        with pytest.raises(hardy.WorkerDied, match="MiB of memory") as caught:
+            waits.get(GIVE_UP_S)
 
     assert caught.value.peak_memory is not None
     assert caught.value.peak_memory > 200 << 20

@@ -18,6 +18,8 @@
 #define MAP_NORESERVE 0
 #endif
 
+#define HDY_ARENA_LIST_BYTES (HDY_MAX_ARENAS * sizeof(char *))
+
 /* This process's view of a queue. */
 typedef struct {
     hdy_ring *ring; /* = arena[0] */
@@ -62,12 +64,24 @@ static inline char *hdy_arena(hdy_queue *q, uint32_t a)
     return m;
 }
 
-/* Of all arenas but the first, which is the segment's; when nobody uses the view any more. */
+/* Room for the places of all arenas; 0, or -ENOMEM. Not from malloc, which would write its zeros: most of these pages are
+ * never touched. */
+static inline int hdy_make_arena_list(hdy_queue *q)
+{
+    void *list = mmap(NULL, HDY_ARENA_LIST_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    q->arena = list == MAP_FAILED ? NULL : list;
+    return q->arena ? 0 : -ENOMEM;
+}
+
+/* Of all arenas but the first, which is the segment's, and of the list; when nobody uses the view any more. */
 static inline void hdy_unmap_arenas(hdy_queue *q)
 {
+    if (!q->arena)
+        return;
     for (uint32_t a = 1; q->ring && a < HDY_MAX_ARENAS && a < q->ring->arenas; a++)
         if (q->arena[a])
             munmap(q->arena[a], HDY_ARENA_BYTES);
+    munmap(q->arena, HDY_ARENA_LIST_BYTES);
 }
 
 /* Whether there is such a unit to allocate. Places come from shared memory, which a stray write may

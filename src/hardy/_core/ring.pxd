@@ -112,6 +112,7 @@ cdef extern from "repair.h":
     int hdy_chain_copy(hdy_queue *, unsigned int, unsigned long long, char *, unsigned long long, int) noexcept nogil
     unsigned int hdy_chain_alloc(hdy_queue *, unsigned long long, int *) noexcept nogil
     void hdy_hand_free(hdy_queue *, unsigned int) noexcept nogil
+    int hdy_make_arena_list(hdy_queue *) noexcept nogil
     void hdy_unmap_arenas(hdy_queue *) noexcept nogil
     unsigned int hdy_heap_sweep(hdy_queue *) noexcept nogil
     void hdy_heap_trim(hdy_queue *, unsigned int) noexcept nogil

@@ -66,15 +66,12 @@ cdef class Ring:
     """
 
     def __cinit__(self):
-        self.q.arena = <char **>calloc(HDY_MAX_ARENAS, sizeof(char *))
-        if self.q.arena == NULL:
+        if hdy_make_arena_list(&self.q) < 0:
             raise MemoryError
         self.segment = Segment.__new__(Segment)
 
     def __dealloc__(self):
-        if self.q.arena != NULL:
-            hdy_unmap_arenas(&self.q)
-            free(self.q.arena)
+        hdy_unmap_arenas(&self.q)
 
     cdef int _setup(self, Segment segment, object codec) except -1:
         segment.check()

@@ -52,7 +52,7 @@ class Engine(Sharing):
         initargs: its arguments.
         max_tasks: after how many tasks a worker is replaced; None: never.
         on_demand: whether a worker is started only when there is a task for it.
-        forks: whether the workers are forked, and so have what this process had then.
+        start_method: how the workers are started; those that are forked have what this process had then.
         cause: makes the exception that bears a worker's traceback.
         title: what errors call the pool.
     """
@@ -66,15 +66,17 @@ class Engine(Sharing):
         max_tasks: int | None,
         *,
         on_demand: bool,
-        forks: bool,
+        start_method: str,
         cause: Callable[[str], BaseException],
         title: str,
     ) -> None:
         super().__init__()
         self.title = title
         self.cause = cause
-        self.forks = forks
-        self.main_is_there = forks or main_is_importable()
+        self.forks = start_method == "fork"
+        # The kernel tells how much memory a process had to who reaps it: of those, to the forkserver.
+        self.peaks_untold = start_method == "forkserver"
+        self.main_is_there = self.forks or main_is_importable()
         self.state = State.OPEN
         self.broken: PoolBroken | None = None
         self.processes: dict[int, Any] = {}

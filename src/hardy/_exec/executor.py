@@ -63,7 +63,7 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
         if mp_context is None and max_tasks_per_child is not None:
             mp_context = current_context().get_context("spawn")
         context = own_context(mp_context)
-        forks = context.get_start_method() == "fork"
+        start_method = context.get_start_method()
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
         if max_tasks_per_child is not None:
@@ -71,7 +71,7 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
                 raise TypeError("max_tasks_per_child must be an integer")
             if max_tasks_per_child <= 0:
                 raise ValueError("max_tasks_per_child must be >= 1")
-            if forks:
+            if start_method == "fork":
                 raise ValueError(
                     "max_tasks_per_child is incompatible with the 'fork' multiprocessing start method; supply a "
                     "different mp_context."
@@ -87,8 +87,8 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
             initializer,
             initargs,
             max_tasks_per_child,
-            on_demand=not forks,
-            forks=forks,
+            on_demand=start_method != "fork",
+            start_method=start_method,
             cause=ExecutorTraceback,
             title="ProcessPoolExecutor",
         )

@@ -78,7 +78,7 @@ class Pool(Face, multiprocessing.pool.Pool):
             initargs,
             maxtasksperchild,
             on_demand=False,
-            forks=self._ctx.get_start_method() == "fork",
+            start_method=self._ctx.get_start_method(),
             cause=multiprocessing.pool.RemoteTraceback,  # type: ignore[attr-defined] # typeshed lacks it
             title="Pool",
         )

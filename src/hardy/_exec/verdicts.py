@@ -12,7 +12,7 @@ from hardy.errors import signal_name
 if TYPE_CHECKING:
     from hardy._exec.task import Task
 
-__all__ = ["resident_bytes", "too_large", "too_late", "worker_died"]
+__all__ = ["peak_bytes", "resident_bytes", "too_large", "too_late", "worker_died"]
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
@@ -23,6 +23,15 @@ def resident_bytes(pid: int) -> int:
         with open(f"/proc/{pid}/statm", "rb") as file:
             return int(file.read().split()[1]) * _PAGE_BYTES
     except (OSError, IndexError):
+        return 0
+
+
+def peak_bytes(pid: int) -> int:
+    """The most resident memory that a process has had, as the kernel counts it; 0 when it has ended."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            return next(int(line.split()[1]) << 10 for line in file if line.startswith(b"VmHWM:"))
+    except (OSError, StopIteration):
         return 0
 
 

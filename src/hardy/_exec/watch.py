@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
+import weakref
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -30,7 +31,8 @@ class Watch:
     """The tasks that have limits, and those that are to be run again later. All of it with the engine's lock held."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        # The engine has us: with a way back, its memory and its thread would wait for the collection of cycles.
+        self._engine: Engine = weakref.proxy(engine)
         self._order = itertools.count()
         self._due: list[tuple[float, int, Task]] = []
         self._timed: set[int] = set()
@@ -81,7 +83,7 @@ class Watch:
         for heap in (self._due, self._later):
             if heap:
                 due = min(due, heap[0][0])
-        if self._hungry:
+        if self._hungry or (self._engine.peaks_untold and self._engine.tasks):
             due = min(due, self._next_memory_s)
         if self._condemned:
             due = min(due, time.monotonic() + _CONDEMNED_EVERY_S)
@@ -99,8 +101,10 @@ class Watch:
                 self._timed.discard(task.id)
             else:
                 heapq.heappush(self._due, (following, order, task))
-        if self._hungry and now >= self._next_memory_s:
+        if now >= self._next_memory_s:
             self._next_memory_s = now + _MEMORY_EVERY_S
+            if self._engine.peaks_untold:
+                self._note_peaks()
             for task in list(self._hungry.values()):
                 if not self._check_memory(task):
                     del self._hungry[task.id]
@@ -140,6 +144,11 @@ class Watch:
         if used > limit:
             self._end(slot, task, running[1], partial(verdicts.too_large, task, slot.process, used))
         return True
+
+    def _note_peaks(self) -> None:
+        for slot in self._engine.slots:
+            if slot.process is not None and slot.sent:
+                slot.peak_bytes = max(slot.peak_bytes, verdicts.peak_bytes(slot.process.pid))
 
     def _end(self, slot: Slot, task: Task, item: int, error: Callable[[], BaseException]) -> None:
         if slot.desk.doom(task.id, item):
