@@ -35,7 +35,8 @@ SOURCES := $(shell find src -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -n
 SOURCES += $(shell find src -type d -not -name '__pycache__' -not -name '*.egg-info')
 STUBS := $(patsubst src/hardy/_core/%.pyi,hardy._core.%,$(wildcard src/hardy/_core/*.pyi))
 
-.PHONY: help demo build bench chaos soak test test-only test-all check conformance crash pool-kills transfer-cuts aimed mutants sanitize coverage clean
+.PHONY: help demo build bench deaths chaos soak test test-only test-all check conformance crash pool-kills transfer-cuts \
+	aimed mutants sanitize coverage clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +48,9 @@ build: $(INSTALLED) ## build and install the release in .venv
 
 bench: $(INSTALLED) $(PEERS) $(BLIND) ## speed of the release beside the stdlib, faster-fifo and pyzmq; writes docs/en/benchmarks.md
 	HARDY_BENCH_BLIND=$(CURDIR)/$(VENV)/blind $(VENV)/bin/python -m bench $(ARGS)
+
+deaths: $(INSTALLED) $(PEERS) ## what a killed worker, or program, costs a pool's user: hardy beside its peers (two minutes)
+	$(VENV)/bin/python -m bench.deaths $(ARGS)
 
 # SECONDS is a variable of bash too, hence by make alone. ROUND=12: only that round of the seed. PEER=all, or one of
 # mp, faster-fifo, mp-pool, futures, loky, pebble. WRITE=1 puts the table, peers and all, into docs/en/proof.md.

@@ -87,6 +87,16 @@ def test_argument_that_cannot_be_pickled_fails_its_task(executor: hardy.ProcessP
     assert "args[0][1] is a _thread.lock" in str(error)
 
 
+def test_wrong_arguments_are_refused_at_the_call_when_a_pool_is_made() -> None:
+    """In the words of whoever wrote them; nothing was started."""
+    with pytest.raises(TypeError, match="processes must be an integer or None, not str"):
+        hardy.Pool("2")
+    with pytest.raises(TypeError, match=r"initargs must be a tuple of arguments, not int: \(x,\)"):
+        hardy.Pool(1, initializer=print, initargs=3)
+    with pytest.raises(TypeError, match="max_workers must be an integer or None, not str"):
+        hardy.ProcessPoolExecutor("2")  # type: ignore[arg-type]
+
+
 def test_argument_that_cannot_be_rebuilt_fails_its_task(executor: hardy.ProcessPoolExecutor) -> None:
     """The worker goes on; whoever catches BrokenProcessPool, as with the standard library, catches it."""
     error = executor.submit(take_anything, FailsWhenRebuilt()).exception(GIVE_UP_S)

@@ -16,7 +16,7 @@ from hardy._exec.bar import bar_for
 from hardy._exec.engine import Engine, State
 from hardy._exec.face import Face
 from hardy._exec.future import TaskFuture
-from hardy._exec.pool import make_worker, own_context
+from hardy._exec.pool import check_initargs, count_of_workers, make_worker, own_context
 from hardy._exec.stream import Failed, Stream, StreamReader, look_ahead
 from hardy._stdlib.at_exit import before_threads_are_joined, was_interrupted
 from hardy._stdlib.default import current_context
@@ -58,7 +58,7 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
     ) -> None:
         if max_workers is None:
             max_workers = len(os.sched_getaffinity(0))
-        elif max_workers <= 0:
+        elif (max_workers := count_of_workers("max_workers", max_workers)) <= 0:
             raise ValueError(f"max_workers must be greater than 0, not {max_workers}")
         if mp_context is None and max_tasks_per_child is not None:
             mp_context = current_context().get_context("spawn")
@@ -66,6 +66,7 @@ class ProcessPoolExecutor(Face, concurrent.futures.Executor):
         start_method = context.get_start_method()
         if initializer is not None and not callable(initializer):
             raise TypeError("initializer must be a callable")
+        check_initargs(initargs)
         if max_tasks_per_child is not None:
             if not isinstance(max_tasks_per_child, int):
                 raise TypeError("max_tasks_per_child must be an integer")

@@ -9,6 +9,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from multiprocessing import util
+from operator import index
 from typing import Any
 
 from hardy._exec import task
@@ -60,12 +61,14 @@ class Pool(Face, multiprocessing.pool.Pool):
         self._state = "INIT"
         if processes is None:
             processes = len(os.sched_getaffinity(0))
+        processes = count_of_workers("processes", processes)
         if processes < 1:
             raise ValueError(f"Number of processes must be at least 1, not {processes}")
         if maxtasksperchild is not None and (not isinstance(maxtasksperchild, int) or maxtasksperchild <= 0):
             raise ValueError(f"maxtasksperchild must be a positive int or None, not {maxtasksperchild!r}")
         if initializer is not None and not callable(initializer):
             raise TypeError(f"initializer must be a callable, not {type(initializer).__name__}")
+        check_initargs(initargs)
         self._ctx = own_context(context)
         self._processes = processes
         self._initializer = initializer
@@ -327,6 +330,28 @@ class Pool(Face, multiprocessing.pool.Pool):
 
     def __exit__(self, *error: object) -> None:
         self.terminate()
+
+
+def count_of_workers(name: str, count: Any) -> int:
+    """The number of workers that was asked for.
+
+    Raises:
+        TypeError: it is no integer.
+    """
+    try:
+        return index(count)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer or None, not {type(count).__name__}") from None
+
+
+def check_initargs(initargs: object) -> None:
+    """Refuse, at the call, what is no sequence of arguments.
+
+    Raises:
+        TypeError: with the mend.
+    """
+    if not isinstance(initargs, Iterable):
+        raise TypeError(f"initargs must be a tuple of arguments, not {type(initargs).__name__}: (x,) for a single one")
 
 
 def own_context(context: Any) -> Any:

@@ -87,8 +87,11 @@ def worker_died(task: Task, process: Any, call: str, peak: int, *, poison: bool)
         how = f"exited with status {exitcode}" if exitcode is not None else "ended, nobody knows how,"
     else:
         how = f"was killed by {signal_name(signal)}{', out of memory,' if out_of_memory else ''}"
-    peak = max(peak, process._popen.child.peak_bytes())
-    held = f" It had {_size(peak)} of memory at most." if peak else ""
+    told = process._popen.child.peak_bytes()
+    if told:
+        peak, held = told, f" It had {_size(told)} of memory at most."
+    else:
+        held = f" It was seen to have {_size(peak)} of memory." if peak else ""
     who = f"{process.name!r} (pid {process.pid})"
     if poison:
         advice = "It is not run again; look at what it does to its process"
