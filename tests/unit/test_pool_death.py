@@ -154,10 +154,19 @@ def test_error_tells_the_exit_status_when_a_worker_leaves_by_itself() -> None:
 def test_error_tells_how_much_memory_the_worker_had(method: str) -> None:
     """The most of it, by the kernel's count."""
     with hardy.get_context(method).Pool(1) as pool, pytest.raises(hardy.WorkerDied, match="MiB of memory") as caught:
-        pool.apply_async(hold_and_die, (200 << 20,)).get(GIVE_UP_S)
+        pool.apply_async(hold_and_die, (400 << 20,)).get(GIVE_UP_S)
 
     assert caught.value.peak_memory is not None
-    assert caught.value.peak_memory > 200 << 20
+    assert caught.value.peak_memory > 400 << 20
+
+
+def test_error_does_not_tell_the_parents_memory_when_the_worker_was_spawned() -> None:
+    """The kernel counts it for the child, which begins as a copy."""
+    much = b"x" * (300 << 20)
+    with hardy.get_context("spawn").Pool(1) as pool, pytest.raises(hardy.WorkerDied) as caught:
+        pool.apply_async(hold_and_die, (1,)).get(GIVE_UP_S)
+
+    assert (caught.value.peak_memory or 0) < len(much) // 2
 
 
 def test_error_tells_how_much_memory_was_seen_when_a_forkserver_reaps_the_worker(tmp_path: Path) -> None:

@@ -74,8 +74,9 @@ class Engine(Sharing):
         self.title = title
         self.cause = cause
         self.forks = start_method == "fork"
-        # The kernel tells how much memory a process had to who reaps it: of those, to the forkserver.
-        self.peaks_untold = start_method == "forkserver"
+        # The kernel tells how much memory a process had to who reaps it, the forkserver; and counts to those that are
+        # spawned what this process had.
+        self.peaks_untold = not self.forks
         self.main_is_there = self.forks or main_is_importable()
         self.state = State.OPEN
         self.broken: PoolBroken | None = None

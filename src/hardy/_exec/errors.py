@@ -30,8 +30,8 @@ class WorkerDied(ProcessDied, BrokenProcessPool):
         name, pid, signal, exitcode, out_of_memory: of the worker, as in `ProcessDied`.
         task: the task's name.
         attempts: how often it was begun.
-        peak_memory: the most bytes of resident memory that the worker had; with 'forkserver', that it was seen to have,
-            by a look every 20 ms; None when that is not known.
+        peak_memory: the most bytes of resident memory that the worker had; with 'forkserver', and with 'spawn' where it
+            had less than its parent, that it was seen to have, by a look every 20 ms; None when that is not known.
     """
 
     task: str = ""

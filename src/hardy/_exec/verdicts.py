@@ -87,7 +87,7 @@ def worker_died(task: Task, process: Any, call: str, peak: int, *, poison: bool)
         how = f"exited with status {exitcode}" if exitcode is not None else "ended, nobody knows how,"
     else:
         how = f"was killed by {signal_name(signal)}{', out of memory,' if out_of_memory else ''}"
-    told = process._popen.child.peak_bytes()
+    told = _told_peak(process)
     if told:
         peak, held = told, f" It had {_size(told)} of memory at most."
     else:
@@ -113,6 +113,13 @@ def worker_died(task: Task, process: Any, call: str, peak: int, *, poison: bool)
     error.attempts = task.attempts
     error.peak_memory = peak or None
     return error
+
+
+def _told_peak(process: Any) -> int:
+    """The most memory that an ended worker had, as the kernel told who reaped it; 0 when that is not known."""
+    told: int = process._popen.child.peak_bytes()
+    # What is spawned begins as a copy of this process, whose memory the kernel counts for it.
+    return told if process._popen.method != "spawn" or told > peak_bytes(os.getpid()) else 0
 
 
 def _was_memory_kill(process: Any) -> bool:
