@@ -25,7 +25,7 @@ _AIMS = """\
 Ratios to the baseline of each table: the standard library's, where there is one. The last column is what the prototype
 of hardy's core reached, on another machine; a ratio moves with the machine and its load. "Reached" compares medians.
 What bounds those that are not reached: [design/0001-queues.md](design/0001-queues.md), and for starts
-[design/0015-start.md](design/0014-start.md)."""
+[design/0015-start.md](design/0015-start.md)."""
 
 _AHEAD = "Hardy is ahead of every peer in every cell, in every round."
 
