@@ -33,6 +33,8 @@ PRODUCERS = 4
 # The signal that makes a process write its stacks to standard error.
 DUMP = signal.SIGUSR2
 BROKEN_EXIT = 70
+# So long without a change, and no more descriptors are on their way out.
+_CALM_S = 0.1
 _ENDED_BY_US = (0, -signal.SIGKILL, -signal.SIGTERM)
 
 
@@ -191,11 +193,16 @@ class World:
                 self._start(seat)
 
     def _settle_descriptors(self) -> None:
-        """What a library opens at its first process, and keeps, is no leak."""
+        """What a library opens at its first process, and keeps, is no leak; what it keeps for a moment only, is."""
         first = self.kit.process(int, (), "first")
         first.start()
         first.join()
         first.close()
+        count, since = 0, time.monotonic()
+        while time.monotonic() - since < _CALM_S:
+            if (now := len(os.listdir("/proc/self/fd"))) != count:
+                count, since = now, time.monotonic()
+            time.sleep(0.01)
 
     def _let_end(self) -> None:
         """The seats end by themselves: first those that put, then, told so, those that get."""
