@@ -293,10 +293,11 @@ def sweep(crew: Crew, failpoint: str) -> TaskWorld:
 def sweep_to_dead_letters(crew: Crew, failpoint: str) -> TaskWorld:
     """One dies with a lease that was the last delivery; the next to take finds it, and dies."""
     world = TaskWorld(crew, TaskQueue(max_deliveries=1), 1)
-    holder = crew.start(take_and_hold, world.queue)
-    must_die(holder, "its lease")
+    # Stopped before there is something to find: who waits in join would be the next that finds it.
     world.start(joiners=1)
     world.stop_all()
+    holder = crew.start(take_and_hold, world.queue)
+    must_die(holder, "its lease")
     crew.dies(take_and_ack, world.queue, failpoint=failpoint)
     world.resume_all()
     return world

@@ -31,8 +31,13 @@
 #define HDY_P_PIDFD 3
 #define HDY_TOKEN_PARENT UINT64_MAX
 #define HDY_TOKEN_BELL (UINT64_MAX - 1)
-/* A thread costs as much as a third of a fork; a program that does not fork again soon is to be without. */
+/* A thread costs as much as a third of a fork; a program that does not fork again soon is to be without. From Python
+ * 3.12 on os.fork() counts the threads of the process and warns of them, so there it goes at once. */
+#if defined(PY_VERSION_HEX) && PY_VERSION_HEX >= 0x030C0000
+#define HDY_LINGER_MS 0
+#else
 #define HDY_LINGER_MS 20
+#endif
 #define HDY_STACK_BYTES (256u << 10)
 /* How long a dead process's status may be on its way from the forkserver. */
 #define HDY_CHANNEL_WAIT_MS 200
@@ -251,7 +256,7 @@ static void *hdy_line_main(void *unused)
         pthread_mutex_lock(&hdy_line.mutex);
         int lingered = idle && n == 0;
         idle = hdy_line.watched == 0 && !hdy_line.watch_parent;
-        if (broken || (idle && lingered)) {
+        if (broken || (idle && (lingered || HDY_LINGER_MS == 0))) {
             if (broken || !hdy_line_intact()) /* the numbers may be somebody else's by now */
                 hdy_line.epoll = hdy_line.bell = -1;
             hdy_line_close();
