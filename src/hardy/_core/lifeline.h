@@ -32,12 +32,8 @@
 #define HDY_TOKEN_PARENT UINT64_MAX
 #define HDY_TOKEN_BELL (UINT64_MAX - 1)
 /* A thread costs as much as a third of a fork; a program that does not fork again soon is to be without. From Python
- * 3.12 on os.fork() counts the threads of the process and warns of them, so there it goes at once. */
-#if defined(PY_VERSION_HEX) && PY_VERSION_HEX >= 0x030C0000
-#define HDY_LINGER_MS 0
-#else
-#define HDY_LINGER_MS 20
-#endif
+ * 3.12 on os.fork() warns of every thread, so there it goes at once. */
+#define HDY_LINGER_MS (PY_VERSION_HEX >= 0x030C0000 ? 0 : 20)
 #define HDY_STACK_BYTES (256u << 10)
 /* How long a dead process's status may be on its way from the forkserver. */
 #define HDY_CHANNEL_WAIT_MS 200
