@@ -71,6 +71,8 @@ def ctrl_c(script: Path, method: str) -> tuple[int, str, list[int]]:
     """
     pid, terminal = pty.fork()
     if pid == 0:
+        # From Python 3.13 on a traceback in a terminal is coloured.
+        os.environ["PYTHON_COLORS"] = "0"
         os.execv(sys.executable, [sys.executable, str(script), method])
     shown = b""
     tree: list[int] = []
