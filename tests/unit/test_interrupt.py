@@ -58,7 +58,8 @@ BODIES = {
     "map": "pool = ctx.Pool(2); pool.map(len, ['']); print('ready', flush=True); pool.map(time.sleep, [60] * 4)",
     "grandchildren": "start(parent)[0].join()",
     "a long C call": "start(compute)[0].join()",
-    "manager": "news = ctx.Manager().Queue(); start(pause); news.get()",
+    # Connected before it is ready: interrupted in the midst of that, the stdlib tells of two errors.
+    "manager": "news = ctx.Manager().Queue(); news.qsize(); start(pause); news.get()",
     "cleans up": "start(clean_up)[0].join()",
 }
 
