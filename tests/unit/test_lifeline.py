@@ -76,12 +76,15 @@ def test_status_is_unknown_when_somebody_else_waited() -> None:
         from hardy.process import Process
 
         def work():
+            os.read(begins, 1)
             return 5
 
         if __name__ == "__main__":
+            begins, begin = os.pipe()
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
             well = Process(target=work)
             well.start()
+            os.write(begin, b"x")
             print(well.result(), well.exitcode)
             killed = Process(target=signal.pause)
             killed.start()

@@ -56,6 +56,22 @@ cdef extern from "lifeline.h":
         pthread_mutex_unlock(&hdy_line.mutex);
         return n;
     }
+
+    /* Before a fork that is not hardy's: a thread with nothing left to watch is on its way out, and is waited for. */
+    static void hdy_line_let_go(void)
+    {
+        struct timespec pause = {0, 20000};
+        for (int i = 0, leaving = !hdy_forking.hardy; leaving && i < 500; i++) {
+            pthread_mutex_lock(&hdy_line.mutex);
+            leaving = hdy_line.running && hdy_line.watched == 0 && !hdy_line.watch_parent;
+            if (!leaving)
+                hdy_line_join_ended();
+            pthread_mutex_unlock(&hdy_line.mutex);
+            if (leaving)
+                nanosleep(&pause, NULL);
+        }
+    }
+
     static int hdy_poll_slice(int fd, int64_t deadline_ns)
     {
         struct pollfd p = {fd, POLLIN, 0};
@@ -88,6 +104,7 @@ cdef extern from "lifeline.h":
     int hdy_line_drop(unsigned long long token) noexcept nogil
     int hdy_line_arm(int parent_fd, int outlives, int by_thread) noexcept nogil
     int hdy_line_threads() noexcept nogil
+    void hdy_line_let_go() noexcept nogil
     long long hdy_count_in(const char *path, const char *name) noexcept nogil
     const int SYS_pidfd_send_signal
     long syscall(long number, ...) noexcept nogil
@@ -259,6 +276,11 @@ def parent_pidfd() -> int:
 def thread_count() -> int:
     """How many native threads the lifeline has: 1 while there is something to watch, else 0."""
     return hdy_line_threads()
+
+
+def let_go() -> None:
+    """Wait, some milliseconds at most, for the end of a native thread that has nothing left to watch."""
+    hdy_line_let_go()
 
 
 def count_in(path: bytes, name: bytes) -> int:

@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Iterator
 from types import FrameType
 
+from hardy._core import lifeline
 from hardy._stdlib.imports import begin_imports_again
 from hardy.errors import ForkWithThreadsWarning
 
@@ -31,6 +32,10 @@ _quiet = threading.local()
 _NOT_USERS = {"hardy", "multiprocessing", "concurrent"}
 _PYTHON_WARNS = sys.version_info >= (3, 12)
 _MOST_NAMES = 5
+
+if _PYTHON_WARNS:
+    # A program that has joined a process and forks by itself has no thread of ours that it should be warned of.
+    os.register_at_fork(before=lifeline.let_go)
 
 
 def become_main_thread() -> None:
