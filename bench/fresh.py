@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 
 from bench.cells import Aim, Cell
-from bench.processes import BenchError
+from bench.processes import run_python
 
 __all__ = ["IMPORT_FAMILY", "START_FAMILY", "cells"]
 
@@ -23,19 +21,12 @@ _IMPORT = "import time; t = time.perf_counter(); import {0}; {1}print(time.perf_
 _FIRST_USE = "{0}.Process(target=print); {0}.Queue(); {0}.Lock(); "
 
 
-def _run(*arguments: str) -> float:
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=90)
-    if done.returncode:
-        raise BenchError(f"python {' '.join(arguments)} ended with {done.returncode}:\n{done.stderr}")
-    return float(done.stdout)
-
-
 def _measure_start(library: str, method: str, touched_mib: int, count: int) -> float:
-    return _run("-m", "bench.start", library, method, str(count), "--touched-mib", str(touched_mib))
+    return float(run_python("-m", "bench.start", library, method, str(count), "--touched-mib", str(touched_mib)))
 
 
 def _measure_import(library: str, use: str, count: int) -> float:
-    return sum(_run("-c", _IMPORT.format(library, use.format(library))) for _ in range(count))
+    return sum(float(run_python("-c", _IMPORT.format(library, use.format(library)))) for _ in range(count))
 
 
 def _starts(touched_mib: int) -> Iterator[Cell]:

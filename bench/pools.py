@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
 from bench.cells import Aim, Cell
-from bench.processes import BenchError
+from bench.processes import run_python
 
 __all__ = ["FAMILY", "cells"]
 
@@ -23,14 +21,7 @@ _MOST_TASKS = 50_000
 
 
 def _measure(who: str, what: str, count: int) -> float:
-    command = [sys.executable, "-m", "bench.pool_run", who, what, str(count)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S)
-    except subprocess.TimeoutExpired:
-        raise BenchError(f"{who} took more than {_LIMIT_S} s for {count} times {what}") from None
-    if done.returncode:
-        raise BenchError(f"{' '.join(command[1:])} ended with {done.returncode}:\n{done.stderr}")
-    return float(done.stdout)
+    return float(run_python("-m", "bench.pool_run", who, what, str(count), limit_s=_LIMIT_S))
 
 
 def _cell(name: str, what: str, who: tuple[str, ...], baseline: str, aim: Aim, most: int) -> Cell:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-__all__ = ["BenchError", "Gate", "Role", "run_roles"]
+__all__ = ["BenchError", "Gate", "Role", "run_python", "run_roles"]
 
 # A measurement takes about a second; one that takes this long hangs.
 _LIMIT_S = 30.0
@@ -16,6 +18,22 @@ _LIMIT_S = 30.0
 
 class BenchError(Exception):
     """A measurement went wrong: what it measured is broken, or the bench is."""
+
+
+def run_python(*arguments: str, env: dict[str, str] | None = None, limit_s: float = 90.0) -> str:
+    """What a fresh interpreter prints.
+
+    Raises:
+        BenchError: it took longer than `limit_s`, or did not end well; with what it said.
+    """
+    command = f"python {' '.join(arguments)}"
+    try:
+        done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=limit_s, env=env)
+    except subprocess.TimeoutExpired:
+        raise BenchError(f"{command} took more than {limit_s:.0f} s") from None
+    if done.returncode:
+        raise BenchError(f"{command} ended with {done.returncode}:\n{done.stderr}")
+    return done.stdout
 
 
 class Gate:

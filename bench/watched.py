@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from functools import partial
 
 from bench.cells import Aim, Cell
-from bench.processes import BenchError
+from bench.processes import BenchError, run_python
 
 __all__ = ["OFF_FAMILY", "ON_FAMILY", "cells"]
 
@@ -23,11 +21,8 @@ _WHAT = ("put and get", "int, one way", "Lock", "Semaphore")
 
 def _run(what: str, folder: str, count: int) -> float:
     environment = {**os.environ, "PYTHONPATH": folder} if folder else None
-    command = [sys.executable, "-m", "bench.watched_run", what, str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=90, env=environment)
-    if done.returncode:
-        raise BenchError(f"{' '.join(command[1:])} ended with {done.returncode}:\n{done.stderr}")
-    seconds, where = done.stdout.split(maxsplit=1)
+    printed = run_python("-m", "bench.watched_run", what, str(count), env=environment)
+    seconds, where = printed.split(maxsplit=1)
     if folder and not where.startswith(folder):
         raise BenchError(f"the build without hooks is not what ran, but {where.strip()}")
     return float(seconds)

@@ -189,11 +189,9 @@ def _condition(shared: Any, pace: Pace, pen: Pen) -> None:
     if gives:
         words[TOKENS] += 1
         shared.notify()
-        flags |= _leave_alone(pen)
-        pen.end(flags)
-    else:
-        flags |= _leave_alone(pen)
-        pen.end(flags)
+    flags |= _leave_alone(pen)
+    pen.end(flags)
+    if not gives:
         pen.begin(WAIT)
         flags = 0
         while not words[TOKENS] and pen.is_running():

@@ -102,6 +102,10 @@ def take_seat_nested(plan: Plan, place: tuple[str, int, int, bool], seat: int, i
         os._exit(BROKEN_EXIT)
 
 
+def _open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
 def _opened_on(fd: str) -> str:
     try:
         return os.readlink(f"/proc/self/fd/{fd}")
@@ -152,7 +156,7 @@ class World:
         self._settle_descriptors()
         self.shared = self.kit.make(self.plan.subject)
         words = self.ledger.words
-        words[ledger.FDS_BEFORE] = len(os.listdir("/proc/self/fd"))
+        words[ledger.FDS_BEFORE] = _open_descriptors()
         for seat in range(SEATS):
             self._start(seat)
         words[ledger.WORLD_STATE] = ledger.READY
@@ -172,7 +176,7 @@ class World:
     def _count_descriptors(self) -> None:
         # A thread of the library's own may still be on its way out.
         words, end = self.ledger.words, time.monotonic() + 2
-        while (now := len(os.listdir("/proc/self/fd"))) > words[ledger.FDS_BEFORE] and time.monotonic() < end:
+        while (now := _open_descriptors()) > words[ledger.FDS_BEFORE] and time.monotonic() < end:
             time.sleep(0.01)
         words[ledger.FDS_AFTER] = now
         if now > words[ledger.FDS_BEFORE]:
@@ -200,7 +204,7 @@ class World:
         first.close()
         count, since = 0, time.monotonic()
         while time.monotonic() - since < _CALM_S:
-            if (now := len(os.listdir("/proc/self/fd"))) != count:
+            if (now := _open_descriptors()) != count:
                 count, since = now, time.monotonic()
             time.sleep(0.01)
 

@@ -14,15 +14,13 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 from helpers.procfs import descendants
-from helpers.servers import Server, serving
-from helpers.waiting import wait_until
+from helpers.servers import Server, serving, until_it_answers
 
 from hardy.apps.transfer import Remote, get, put
 
@@ -99,21 +97,6 @@ class Interruptions:
         print(f"\n{what}: {CUTS} interruptions, {self.kills} of them killed a worker; seed {SEED}, {seconds:.0f} s")
 
 
-def until_done(ask: Callable[[], httpx.Response]) -> httpx.Response:
-    """Ask again when the worker was killed that was asked."""
-    answers: list[httpx.Response] = []
-
-    def answered() -> bool:
-        try:
-            answers.append(ask())
-        except httpx.TransportError:
-            return False
-        return True
-
-    assert wait_until(answered, 20)
-    return answers[0]
-
-
 @pytest.mark.timeout(600)
 def test_upload_is_whole_when_its_connections_are_cut_at_random_bytes(tmp_path: Path, served: Path) -> None:
     """The offset never goes back, is never more than was sent, and the file is what was sent."""
@@ -136,7 +119,7 @@ def test_upload_is_whole_when_its_connections_are_cut_at_random_bytes(tmp_path: 
                 )
                 connection.sendall(head.encode() + piece)
                 cutter.interrupt(connection)
-            now = int(until_done(lambda: client.head(url, headers=TUS)).headers["Upload-Offset"])
+            now = int(until_it_answers(lambda: client.head(url, headers=TUS)).headers["Upload-Offset"])
             assert offset <= now <= offset + len(piece)
             offset = now
         last = {**TUS, "Content-Type": "application/offset+octet-stream", "Upload-Offset": str(offset)}
@@ -165,7 +148,7 @@ def test_download_is_whole_when_its_connections_are_cut_at_random_bytes(tmp_path
                 got += read_some(connection, len(got), cutter.chance.randrange(MOST))
                 cutter.interrupt(connection)
             assert body.startswith(got)
-        rest = until_done(lambda: httpx.get(f"{server.url}files/a.bin", headers={"Range": f"bytes={len(got)}-"}))
+        rest = until_it_answers(lambda: httpx.get(f"{server.url}files/a.bin", headers={"Range": f"bytes={len(got)}-"}))
         cutter.say("download")
 
     assert got + rest.content == body

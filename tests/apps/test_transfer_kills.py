@@ -20,7 +20,7 @@ import httpx
 import pytest
 from helpers.procfs import descendants
 from helpers.procs import run_script
-from helpers.servers import Server, serving
+from helpers.servers import Server, serving, until_it_answers
 from helpers.waiting import wait_until
 
 from hardy.apps.transfer import Effort, Remote, put
@@ -75,21 +75,6 @@ def create(client: httpx.Client, name: str, **headers: str) -> str:
     answer = client.post("/uploads/", headers={**TUS, **told, **{k.replace("_", "-"): v for k, v in headers.items()}})
     assert answer.status_code == 201, answer.text
     return str(answer.headers["Location"])
-
-
-def until_it_answers(ask: Callable[[], httpx.Response]) -> httpx.Response:
-    """Ask again when the server died over it."""
-    answers: list[httpx.Response] = []
-
-    def answered() -> bool:
-        try:
-            answers.append(ask())
-        except httpx.TransportError:
-            return False
-        return True
-
-    assert wait_until(answered, 20)
-    return answers[0]
 
 
 @pytest.mark.timeout(120)

@@ -7,16 +7,20 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .procs import end_tree
+import httpx
 
-__all__ = ["Server", "serving"]
+from .procs import end_tree
+from .waiting import wait_until
+
+__all__ = ["Server", "serving", "until_it_answers"]
 
 _READY_S = 30.0
 _END_S = 15.0
+_ANSWER_S = 20.0
 
 
 class Server:
@@ -89,3 +93,18 @@ def serving(*command: str, ready: str, folder: Path, env: dict[str, str] | None 
                     process.wait(_END_S)
             reader.join()
             process.stdout.close()
+
+
+def until_it_answers(ask: Callable[[], httpx.Response]) -> httpx.Response:
+    """The answer; asked again when the worker died that was asked."""
+    answers: list[httpx.Response] = []
+
+    def answered() -> bool:
+        try:
+            answers.append(ask())
+        except httpx.TransportError:
+            return False
+        return True
+
+    assert wait_until(answered, _ANSWER_S)
+    return answers[0]
