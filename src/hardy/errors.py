@@ -32,6 +32,7 @@ __all__ = [
     "ServerFailed",
     "StartFailed",
     "TasksLost",
+    "ending_text",
     "signal_name",
     "type_name",
 ]
@@ -43,6 +44,11 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def ending_text(code: int) -> str:
+    """An exit code, or the signal of a negative one, as in `exit 0`, `SIGKILL`."""
+    return signal_name(-code) if code < 0 else f"exit {code}"
 
 
 def type_name(kind: type) -> str:

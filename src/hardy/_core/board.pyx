@@ -1,6 +1,6 @@
 # The board seen from Python: created by the first process that starts another, inherited by all.
 from hardy._core cimport memory, runtime
-from hardy._core.label cimport HDY_LABEL_TEXT, hdy_label
+from hardy._core.label cimport HDY_LABEL_TEXT, hdy_label, write_text
 from hardy._core.memory cimport Segment
 from hardy._core.runtime cimport hdy_rt, hdy_self, hdy_pid_of, hdy_alive, hdy_now_ns
 
@@ -14,7 +14,6 @@ cdef extern from "board.h":
         char state
         unsigned long long start
         int exit_status
-    unsigned int hdy_cut(const char *text, unsigned int bytes, unsigned int most) noexcept nogil
     int hdy_read_stat(unsigned int pid, hdy_stat *out) noexcept nogil
     unsigned long long hdy_make_identity(unsigned int pid, unsigned long long start) noexcept nogil
     size_t hdy_fp_count() noexcept nogil
@@ -112,14 +111,19 @@ def show_stacks_after(seconds: float) -> None:
     _long_ns = <long long>(seconds * 1e9)
 
 
+def frames_of_program(frames):
+    """A stack without how hardy came to call the program's code, and without what it does inside of its calls."""
+    frames = [each for each in frames if not each.filename.startswith(_PACKAGE)]
+    # What is above the begin of a process's work is how it was started; in a forked child, how its parent came to.
+    began = max((at for at, each in enumerate(frames[:-1], 1) if each.filename.endswith(_BEGINS)), default=0)
+    return frames[began:]
+
+
 def _stack_text() -> str:
     """The user's own part of the stack of this thread, the innermost call last, as far as it has room."""
     from traceback import extract_stack, format_list
 
-    frames = [each for each in extract_stack() if not each.filename.startswith(_PACKAGE)]
-    # What is above the begin of a process's work is how it was started; in a forked child, how its parent came to.
-    began = max((at for at, each in enumerate(frames[:-1], 1) if each.filename.endswith(_BEGINS)), default=0)
-    frames = frames[began:]
+    frames = frames_of_program(extract_stack())
     # A thread whose target is a method of a lock has none of its user's.
     frames = [each for each in frames if not each.filename.startswith(_NOT_THE_USERS)] or frames
     text, room = "", <int>HDY_WAIT_STACK
@@ -143,11 +147,7 @@ cdef class NamedWait:
 
     def __init__(self, str name, unsigned long long number, bint timed):
         cdef hdy_label label
-        cdef bytes text = name.encode("utf-8", "replace")
-        cdef const char *at = text
-        label.bytes = hdy_cut(at, len(text), HDY_LABEL_TEXT)
-        for i in range(label.bytes):
-            label.text[i] = at[i]
+        label.bytes = write_text(label.text, name, HDY_LABEL_TEXT)
         label.is_name = 1
         label.number = 1
         hdy_wait_begin(&self.w, for_waits(), HDY_WAITS_NAMED | (HDY_WAITS_TIMED if timed else 0), number, 0, &label,

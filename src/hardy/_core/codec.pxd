@@ -34,7 +34,7 @@ cdef inline bint encode_int(object number, long long *word) except -1:
     word[0] = PyLong_AsLongLongAndOverflow(number, &overflow)
     return not overflow
 
-# Whether it was an int or bytes: what `encode` does with these, without the call.
+# Whether it was an int or bytes: what needs no call.
 cdef inline bint encode_at_once(object obj, encoding *e) except -1:
     if type(obj) is int:
         if not encode_int(obj, &e.scratch):
@@ -57,8 +57,12 @@ cdef inline object decode_int(const char *p):
     memcpy(&word, p, 8)
     return PyLong_FromLongLong(word)
 
+# What is neither.
+cdef object encode_other(object obj, encoding *e, object dumps)
+
 # Fills *e with pointers into what it returns (and into `obj`): keep both until the bytes are copied.
-cdef object encode(object obj, encoding *e, object dumps)
+cdef inline object encode(object obj, encoding *e, object dumps):
+    return None if encode_at_once(obj, e) else encode_other(obj, e, dumps)
 
 # Whether `decode` wants large messages of this kind in a bytearray rather than in bytes.
 cdef bint wants_bytearray(unsigned int kind) noexcept nogil

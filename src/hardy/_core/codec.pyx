@@ -114,7 +114,7 @@ cdef inline bint _encode_plain(object obj, encoding *e, PyObject **heap) except 
     return True
 
 
-cdef object encode(object obj, encoding *e, object dumps):
+cdef object encode_other(object obj, encoding *e, object dumps):
     cdef Py_ssize_t n
     cdef const char *p
     cdef double d
@@ -122,8 +122,6 @@ cdef object encode(object obj, encoding *e, object dumps):
     e.size = 0
     e.nparts = 0
     kind = type(obj)
-    if encode_at_once(obj, e):
-        return None
     if kind is str:
         if PyUnicode_IS_ASCII(obj):
             p = PyUnicode_AsUTF8AndSize(obj, &n)

@@ -18,7 +18,7 @@ from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from hardy._core cimport runtime
-from hardy._core.label cimport hdy_label, read_label, write_label
+from hardy._core.label cimport hdy_label, read_label, write_label, write_text
 from hardy._core.runtime cimport hdy_now_ns, hdy_rt, hdy_self
 
 cdef extern from "layout_board.h":
@@ -76,9 +76,6 @@ cdef extern from "layout_board.h":
     void hdy_desk_doom(hdy_desk *, uint32_t) noexcept nogil
     uint32_t hdy_desk_doomed(hdy_desk *) noexcept nogil
 
-cdef extern from "board.h":
-    unsigned int hdy_cut(const char *text, unsigned int bytes, unsigned int most) noexcept nogil
-
 cdef extern from "<string.h>":
     size_t strnlen(const char *text, size_t most) noexcept nogil
 
@@ -86,17 +83,6 @@ hdy_rt = runtime.shared()
 
 DESK_BYTES = sizeof(hdy_desk)
 TALLY_BYTES = sizeof(hdy_pool)
-
-
-cdef int _write_text(char *to, unsigned int room, str text) except -1:
-    # Cut at a character, and ended by 0.
-    cdef bytes encoded = text.encode("utf-8", "replace")
-    cdef const char *source = encoded
-    cdef unsigned int n = hdy_cut(source, len(encoded), room - 1)
-    for i in range(n):
-        to[i] = source[i]
-    to[n] = 0
-    return 0
 
 
 cdef str _text(const char *text, size_t room):
@@ -125,7 +111,7 @@ cdef class Tally:
             raise ValueError(f"there is no tally in {self.view.len} bytes")
         self.at = <hdy_pool *>self.view.buf
         write_label(&self.at.label, kind, None)
-        _write_text(self.at.kind, sizeof(self.at.kind), kind)
+        self.at.kind[write_text(self.at.kind, kind, sizeof(self.at.kind) - 1)] = 0
         hdy_desk_set_u64(&self.at.maker, hdy_self())
 
     def __dealloc__(self):
@@ -205,7 +191,7 @@ cdef class Desk:
         name = getattr(function, "__qualname__", None) or type(function).__name__
         if name is not self.shown:
             self.shown = name
-            _write_text(self.at.name, HDY_TASK_NAME, name)
+            self.at.name[write_text(self.at.name, name, HDY_TASK_NAME - 1)] = 0
             self.first = self.at.name[0]
         else:
             self.at.name[0] = self.first  # `take` has hidden it

@@ -8,6 +8,9 @@ cdef extern from "layout_board.h":
         char text[56]
     const unsigned int HDY_LABEL_TEXT
 
+# Copies a text in UTF-8, as much of it as `most` bytes hold, cut at a character; how many bytes.
+cdef int write_text(char *to, object text, unsigned int most) except -1
+
 # Writes the label of a new object: the user's name for it, or where it was made. `kind`: objects of one are numbered.
 cdef int write_label(hdy_label *label, object kind, object name) except -1
 

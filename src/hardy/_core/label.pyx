@@ -2,6 +2,8 @@
 import os as _os
 import sys as _sys
 
+from libc.string cimport memcpy
+
 from hardy._core cimport runtime
 from hardy._core.runtime cimport hdy_rt
 
@@ -27,17 +29,16 @@ cdef str _site():
     return ""
 
 
+cdef int write_text(char *to, object text, unsigned int most) except -1:
+    cdef bytes encoded = text.encode("utf-8", "replace")
+    cdef unsigned int n = hdy_cut(encoded, len(encoded), most)
+    memcpy(to, <const char *>encoded, n)
+    return n
+
+
 cdef int write_label(hdy_label *label, object kind, object name) except -1:
-    cdef bytes text
-    cdef unsigned int n, i
-    cdef const char *at
     count = _made[kind] = _made.get(kind, 0) + 1
-    text = (_site() if name is None else name).encode("utf-8", "replace")
-    at = text
-    n = hdy_cut(at, len(text), HDY_LABEL_TEXT)
-    for i in range(n):
-        label.text[i] = at[i]
-    label.bytes = n
+    label.bytes = write_text(label.text, _site() if name is None else name, HDY_LABEL_TEXT)
     label.is_name = name is not None
     label.number = count & 0xFFFFFFFF
     return 0

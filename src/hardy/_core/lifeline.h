@@ -252,7 +252,7 @@ static void *hdy_line_main(void *unused)
         pthread_mutex_lock(&hdy_line.mutex);
         int lingered = idle && n == 0;
         idle = hdy_line.watched == 0 && !hdy_line.watch_parent;
-        if (broken || (idle && (lingered || HDY_LINGER_MS == 0))) {
+        if (broken || (idle && lingered)) {
             if (broken || !hdy_line_intact()) /* the numbers may be somebody else's by now */
                 hdy_line.epoll = hdy_line.bell = -1;
             hdy_line_close();

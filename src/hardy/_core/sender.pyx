@@ -5,7 +5,7 @@ from libc.stdlib cimport free, malloc
 from queue import Full
 
 from hardy._core cimport runtime
-from hardy._core.codec cimport KIND_INT, encode, encode_at_once, encode_int, encoding
+from hardy._core.codec cimport KIND_INT, encode, encode_int, encoding
 from hardy._core.ring cimport *
 from hardy._core.ring cimport check_rc, count_deaths
 from hardy._core.tracer cimport HDY_EVENT_PUT, tracing
@@ -42,6 +42,10 @@ cdef inline void _address(hdy_message *m, encoding *e) noexcept:
     m.nparts = e.nparts
     m.unit = 0
     m.records = NULL
+
+
+cdef inline bint _has_room(const hdy_records *b, unsigned int size) noexcept:
+    return b.count < MANY and b.used + hdy_record_bytes(size) <= MANY_BYTES
 
 
 @cython.auto_pickle(False)  # how a queue travels is said above the core
@@ -175,9 +179,7 @@ cdef class Sender(Ring):
         cdef hdy_message m
         cdef bint wait
         cdef long long deadline = HDY_FOREVER
-        _keep = None
-        if not encode_at_once(obj, &e):
-            _keep = encode(obj, &e, self._dumps)
+        _keep = encode(obj, &e, self._dumps)
         if is_plain(timeout) and is_usable(self, HDY_USER_PUT) and e.size <= self._most_at_once:
             _address(&m, &e)
             if hdy_put_now(&self.q, &m) == 0:
@@ -240,7 +242,7 @@ cdef class Sender(Ring):
         try:
             for obj in objects:
                 if type(obj) is int and ints and encode_int(obj, &number):
-                    if b.count == MANY or b.used + hdy_record_bytes(8) > MANY_BYTES:
+                    if not _has_room(b, 8):
                         self._flush(b, &total, deadline)
                     hdy_records_add_word(b, KIND_INT, number)
                 else:
@@ -260,16 +262,14 @@ cdef class Sender(Ring):
     cdef int _add(self, hdy_records *b, object obj, Py_ssize_t *total, long long deadline) except -1:
         # One of many, whatever it is.
         cdef encoding e
-        _keep = None
-        if not encode_at_once(obj, &e):
-            _keep = encode(obj, &e, self._dumps)
+        _keep = encode(obj, &e, self._dumps)
         if e.size > self._most_at_once:
             self._flush(b, total, deadline)
             self._writable(e.size, True, deadline)
             self._put_encoded(&e, True, deadline)
             total[0] += 1
             return 0
-        if b.count == MANY or b.used + hdy_record_bytes(e.size) > MANY_BYTES:
+        if not _has_room(b, e.size):
             self._flush(b, total, deadline)
         hdy_records_add(b, e.kind, e.parts, e.nparts, e.size)
         return 0

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import select
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 from hardy._core import board, runtime
-from hardy.errors import signal_name
+from hardy.errors import ending_text
 
-__all__ = ["Ends"]
+__all__ = ["Ends", "is_failure"]
 
 # A process is seen to have ended a moment before how it did is on the board.
 _TRIES = 50
@@ -99,6 +100,12 @@ class Ends:
         self._begin()
 
 
+def is_failure(ending: str) -> bool:
+    """Whether a process that ended so did not end as it should; "" and "running": it has not ended."""
+    # Who was sent SIGTERM was asked to end: so a pool ends its workers.
+    return ending not in ("", "running", "ended", "exit 0", "SIGTERM")
+
+
 def _ending(identity: int) -> str:
     """How a process has ended, that has."""
     for _ in range(_TRIES):
@@ -106,6 +113,6 @@ def _ending(identity: int) -> str:
         if found is None:
             break
         if found[2] is not None:
-            return signal_name(-found[2]) if found[2] < 0 else f"exit {found[2]}"
-        threading.Event().wait(_TRY_AGAIN_S)
+            return ending_text(found[2])
+        time.sleep(_TRY_AGAIN_S)
     return "ended"

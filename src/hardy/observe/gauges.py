@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hardy._core import look
-from hardy.errors import signal_name
+from hardy.errors import ending_text
 from hardy.observe.snapshot import Pool, Shared, Snapshot, Watcher
 
 if TYPE_CHECKING:
@@ -61,10 +61,7 @@ class _Program:
 
 
 def _ending(status: int | None) -> str:
-    if status is None:
-        return "ended"
-    code = os.waitstatus_to_exitcode(status)
-    return signal_name(-code) if code < 0 else f"exit {code}"
+    return "ended" if status is None else ending_text(os.waitstatus_to_exitcode(status))
 
 
 def register(meter: metrics.Meter, is_on: Callable[[], bool]) -> None:

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 from hardy._proc import told
 from hardy._version import __version__
 from hardy.context import tell_children
-from hardy.observe.ends import Ends
+from hardy.observe.ends import Ends, is_failure
 from hardy.observe.gauges import register
 
 try:
@@ -189,7 +189,6 @@ def _unpack(carried: bytes) -> context.Context:
 
 def _end(span: trace.Span, ending: str) -> None:
     span.set_attribute("hardy.ending", ending)
-    # Who was sent SIGTERM was asked to end: so a pool ends its workers.
-    if ending not in ("running", "ended", "exit 0", "SIGTERM"):
+    if is_failure(ending):
         span.set_status(trace.Status(trace.StatusCode.ERROR, ending))
     span.end()

@@ -10,12 +10,10 @@ import traceback
 from functools import partial
 from types import FrameType
 
+from hardy._core import board
 from hardy.context import tell_children
 
 __all__ = ["doctor_on_signal"]
-
-_BEGINS = "multiprocessing/process.py"
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def doctor_on_signal(number: int = signal.SIGUSR2) -> None:
@@ -34,12 +32,6 @@ def doctor_on_signal(number: int = signal.SIGUSR2) -> None:
     tell_children("hardy_doctor", partial(signal.signal, number, _answer))
 
 
-def _of_the_user(frames: traceback.StackSummary) -> list[traceback.FrameSummary]:
-    """Without how hardy came to call the user's code, and what it does inside of its calls; all, if nothing is left."""
-    began = max((at for at, each in enumerate(frames[:-1], 1) if each.filename.endswith(_BEGINS)), default=0)
-    return [each for each in frames[began:] if not each.filename.startswith(_PACKAGE)] or list(frames)
-
-
 def _answer(number: int, frame: FrameType | None) -> None:
     from hardy.observe.doctor import examine, report_text
 
@@ -50,7 +42,8 @@ def _answer(number: int, frame: FrameType | None) -> None:
         if ident == threading.get_ident():
             top = frame or top
         lines.append(f"Stack of thread {names.get(ident, ident)} in process {os.getpid()}:")
-        lines += [line.rstrip("\n") for line in traceback.format_list(_of_the_user(traceback.extract_stack(top)))]
+        stack = traceback.extract_stack(top)
+        lines += [line.rstrip("\n") for line in traceback.format_list(board.frames_of_program(stack) or stack)]
     if sys.stderr is not None:
         sys.stderr.write("\n".join(lines) + "\n")
         sys.stderr.flush()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from hardy._version import __version__
+from hardy.observe.ends import is_failure
 from hardy.observe.timeline.read import Interval, Life, Timeline
 
 try:
@@ -94,7 +95,7 @@ class _Spans:
         for life in self.timeline.lives:  # by their begin: parents first
             span = self._start(life.name or "process", life.begin_ns, lives.get(life.parent))
             span.set_attributes({"process.pid": life.pid, "hardy.kind": "process", "hardy.ending": _ending(life)})
-            if _failed(life):
+            if is_failure(life.ending):
                 span.set_status(trace.Status(trace.StatusCode.ERROR, _ending(life)))
             lives[life.identity] = span
             self._intervals(life, span)
@@ -143,11 +144,6 @@ class _Spans:
 
 def _ending(life: Life) -> str:
     return life.ending or "running"
-
-
-def _failed(life: Life) -> bool:
-    # Who was sent SIGTERM was asked to end: so a pool ends its workers.
-    return life.ending not in ("", "ended", "exit 0", "SIGTERM")
 
 
 def _raised(interval: Interval) -> str:

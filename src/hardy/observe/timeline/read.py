@@ -13,7 +13,7 @@ from itertools import chain
 
 from hardy._core import runtime, tracer
 from hardy._core.memory import Segment
-from hardy.errors import signal_name
+from hardy.errors import ending_text
 
 __all__ = ["Flow", "Interval", "Life", "Timeline", "read"]
 
@@ -243,7 +243,7 @@ class _Reader:
 
     def _end_with(self, life: Life, code: int) -> None:
         life.killed = code < 0
-        life.ending = signal_name(-code) if code < 0 else f"exit {code}"
+        life.ending = ending_text(code)
 
     def _flows(self) -> Iterator[Flow]:
         for queue, ticket, target, at in self.gets:
