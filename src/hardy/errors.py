@@ -18,6 +18,7 @@ __all__ = [
     "HardyError",
     "LeaseLost",
     "MainGuardMissing",
+    "ManagerDied",
     "MessageTooLong",
     "OwnerDied",
     "OwnerDiedWarning",
@@ -227,6 +228,13 @@ class TasksLost(ProcessDied):
     """
 
     items: int = 0
+
+
+class ManagerDied(ProcessDied, ConnectionRefusedError, ConnectionResetError, BrokenPipeError, EOFError):
+    """The server of a manager has ended, so that its proxies lead nowhere.
+
+    It is all that the stdlib may raise there, so that code which catches one of those still does.
+    """
 
 
 class OwnerDied(HardyError, RuntimeError):

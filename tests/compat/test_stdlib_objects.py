@@ -342,3 +342,61 @@ def test_default_of_every_maker_is_hardys() -> None:
     made = [hardy.Lock(), hardy.Queue(), hardy.SimpleQueue(), hardy.Event(), hardy.Semaphore(), hardy.Process()]
 
     assert {typed(obj) for obj in made} == {"hardy"}
+
+
+def ask(shared: Any, queue: Any, ready: Any, go: Any) -> list[tuple[str, int | None, str]]:
+    """What calls to a manager's objects raise: with a connection of before its end, and without."""
+    shared["seen"] = True
+    ready.set()
+    go.wait(30)
+    told = []
+    for call in (lambda: shared["seen"], queue.qsize, lambda: shared["seen"]):
+        try:
+            call()
+        except hardy.ManagerDied as error:
+            told.append((error.name, error.pid, str(error)))
+    return told
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_proxies_name_the_server_that_was_killed(method: str) -> None:
+    """In the process that started it, with the signal, and in others; and every proxy, also one that never called."""
+    context = hardy.get_context(method)
+    manager = context.Manager()
+    try:
+        shared, queue, ready, go = manager.dict(), manager.Queue(), context.Event(), context.Event()
+        child = context.Process(target=ask, args=(shared, queue, ready, go))
+        child.start()
+        assert ready.wait(30)
+        process = manager._process
+        os.kill(process.pid, signal.SIGKILL)
+        go.set()
+
+        told = child.result(30)
+        for call in (lambda: shared["seen"], queue.qsize, manager.list):
+            with pytest.raises(hardy.ManagerDied, match=rf"'{process.name}' \(pid {process.pid}, SIGKILL\)") as caught:
+                call()
+            assert (caught.value.signal, caught.value.exitcode) == (signal.SIGKILL, -signal.SIGKILL)
+            assert isinstance(caught.value, (EOFError, ConnectionRefusedError, ConnectionResetError, BrokenPipeError))
+        assert [(name, pid) for name, pid, _ in told] == [("SyncManager", process.pid)] * 3
+    finally:
+        manager.shutdown()
+
+
+def test_proxy_says_so_when_its_manager_was_shut_down() -> None:
+    """A call that found nobody did nothing."""
+    with hardy.Manager() as manager:
+        shared = manager.list([1])
+
+    with pytest.raises(hardy.ManagerDied, match=r"exit 0\) has ended: it was shut down\. This call did nothing"):
+        shared.append(2)
+
+
+def test_managers_of_the_stdlib_raise_what_they_did() -> None:
+    """Hardy's client is told from the address."""
+    with multiprocessing.Manager() as manager:
+        shared = manager.list([1])
+
+    with pytest.raises((OSError, EOFError)) as caught:
+        shared.append(2)
+    assert not isinstance(caught.value, hardy.ManagerDied)

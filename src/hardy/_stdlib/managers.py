@@ -5,13 +5,12 @@ They have what Python 3.14's have, on every Python: `set()`, `locked()`, all met
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Callable, Iterable
 from multiprocessing import managers as _managers
 from typing import TYPE_CHECKING, Any
 
-from hardy._stdlib import proxies
+from hardy._stdlib import manager_client, proxies
 from hardy._stdlib.default import current_context
 
 __all__ = ["BaseManager", "SharedMemoryManager", "SyncManager"]
@@ -46,9 +45,14 @@ class BaseManager(_managers.BaseManager):
         """
         private: Any = self
         if private._address is None:
-            private._address = f"\0hardy-manager-{secrets.token_hex(8)}"
+            private._address = manager_client.make_address(type(self).__name__)
         super().start(initializer, initargs)
         private._process.ended_at_exit = True
+        manager_client.started(private._address, private._process)
+
+    def _create(self, typeid: str, /, *args: Any, **kwds: Any) -> Any:
+        token, exposed = super()._create(typeid, *args, **kwds)  # type: ignore[misc]
+        return manager_client.Token(token.typeid, token.address, token.id), exposed
 
 
 class SyncManager(BaseManager, _managers.SyncManager):
