@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import itertools
+import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -201,6 +203,22 @@ def test_executor_ends_its_workers_at_once(name: str, tmp_path: Path) -> None:
 
     assert isinstance(future.exception(GIVE_UP_S), hardy.PoolBroken)
     assert wait_dead(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.parametrize("kind", ["executor", "pool"])
+def test_what_a_task_returned_is_let_go_with_its_future_when_no_cycles_are_collected(kind: str) -> None:
+    """Whoever drops a future, or a pool's result, has its memory back at once."""
+    gc.disable()
+    try:
+        with hardy.ProcessPoolExecutor(1) if kind == "executor" else hardy.Pool(1) as pool:
+            ended = pool.submit(square, 3) if kind == "executor" else pool.apply_async(square, (3,))
+            assert (ended.result() if kind == "executor" else ended.get()) == 9
+            seen = weakref.ref(ended)
+            del ended
+
+            assert wait_until(lambda: seen() is None, GIVE_UP_S)
+    finally:
+        gc.enable()
 
 
 def test_futures_work_with_the_tools_of_concurrent_futures() -> None:

@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from hardy._core import runtime
 from hardy._exec.errors import PoolBroken
 from hardy._exec.sharing import Sharing
 from hardy._exec.slot import Slot
@@ -90,6 +91,7 @@ class Engine(Sharing):
         self.watch = Watch(self)
         self.thread: threading.Thread | None = None
         self._pid = os.getpid()
+        self._forks = runtime.fork_count()
         self._make_process = make_process
         self._initializer = initializer
         self._initargs = tuple(initargs)
@@ -117,7 +119,7 @@ class Engine(Sharing):
         """
         start = None
         with self._lock:
-            if self.state != State.OPEN or self.broken is not None or self._pid != os.getpid():
+            if self.state != State.OPEN or self.broken is not None or self._forks != runtime.fork_count():
                 self.refuse(begun)
             self.tasks[task.id] = task
             try:

@@ -60,11 +60,12 @@ class Face:
         future = TaskFuture()
         future._engine = engine
         try:
-            future._task = task.call(future, function, args, kwargs, self._options, engine.main_is_there)
+            made = task.call(future, function, args, kwargs, self._options, engine.main_is_there)
         except Exception as error:
             future.fail(0, error)
             return future
-        engine.submit(future._task)
+        future._task = made
+        engine.submit(made)
         return future
 
     async def __aenter__(self: Self) -> Self:

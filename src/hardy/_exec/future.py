@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hardy._exec.engine import Engine
+    from hardy._exec.slot import Slot
     from hardy._exec.task import Task
 
 __all__ = ["TaskFuture"]
@@ -30,6 +31,7 @@ class _WhenAsked:
         self._make = make
 
     def __get__(self, future: Any, kind: type) -> Any:
+        future._asked = True
         return future.__dict__.setdefault(self._name, self._make())
 
 
@@ -41,10 +43,13 @@ class TaskFuture(concurrent.futures.Future[Any]):
     """
 
     _engine: Engine
-    _task: Task
+    # Until it has ended: the two refer to each other, and would wait for the collection of cycles.
+    _task: Task | None = None
     _state: str
     _result: Any = None
     _exception: BaseException | None = None
+    # Not looked for in `__dict__`, which would make one for each future.
+    _asked = False
     _condition: Any = _WhenAsked("_condition", threading.Condition)
     _waiters: Any = _WhenAsked("_waiters", list)
     _done_callbacks: Any = _WhenAsked("_done_callbacks", list)
@@ -55,9 +60,7 @@ class TaskFuture(concurrent.futures.Future[Any]):
     def give(self, index: int, value: Any) -> None:
         """The task has ended."""
         self._result = value
-        self._state = _FINISHED
-        if "_condition" in self.__dict__:
-            self._tell()
+        self._end()
 
     def give_many(self, index: int, values: list[Any]) -> None:
         """The task has ended; not used for one call."""
@@ -66,8 +69,12 @@ class TaskFuture(concurrent.futures.Future[Any]):
     def fail(self, index: int, error: BaseException) -> None:
         """The task has failed."""
         self._exception = error
+        self._end()
+
+    def _end(self) -> None:
         self._state = _FINISHED
-        if "_condition" in self.__dict__:
+        self._task = None
+        if self._asked:
             self._tell()
 
     def _tell(self) -> None:
@@ -107,30 +114,32 @@ class TaskFuture(concurrent.futures.Future[Any]):
         Returns:
             Whether it was cancelled; False: it has ended already.
         """
-        if self.done():
-            return self.cancelled()
-        if not self._engine.cancel(self._task):
+        task = self._task
+        if task is None or self.done() or not self._engine.cancel(task):
             return self.cancelled()
         return self.note_cancelled()
 
     def note_cancelled(self) -> bool:
         """The engine has given the task up: tell those who wait."""
+        self._task = None
         super().cancel()
         return not self.set_running_or_notify_cancel()
 
     def running(self) -> bool:
         """Whether a worker runs it at this instant."""
-        return not self.done() and self._in_hand()
+        return self._worker() is not None
 
-    def _in_hand(self) -> bool:
-        slot = self._task.slot
+    def _worker(self) -> Slot | None:
+        """Whose worker runs it at this instant."""
+        task = self._task
+        slot = task.slot if task is not None else None
         running = slot.desk.running() if slot is not None else None
-        return running is not None and running[0] == self._task.id
+        return slot if task is not None and running is not None and running[0] == task.id else None
 
     def progress(self) -> tuple[int, int] | None:
         """What the task said last by `hardy.progress(done, total)`; None when it has not, or does not run."""
-        slot = self._task.slot
-        if slot is None or not self._in_hand():
+        slot = self._worker()
+        if slot is None:
             return None
         done, total = slot.desk.progress()
         return (done, total) if done or total else None

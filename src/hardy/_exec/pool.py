@@ -152,11 +152,12 @@ class Pool(Face, multiprocessing.pool.Pool):
         self._check_running()
         result = ApplyResult(self._engine, callback, error_callback)
         try:
-            result._task = task.call(result, func, tuple(args), dict(kwds), self._options, self._engine.main_is_there)
+            made = task.call(result, func, tuple(args), dict(kwds), self._options, self._engine.main_is_there)
         except Exception as error:
             result.fail(0, error)
             return result
-        self._engine.submit(result._task)
+        result._task = made
+        self._engine.submit(made)
         return result
 
     # ---- many items ----

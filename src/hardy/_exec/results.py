@@ -29,7 +29,9 @@ class ApplyResult:
     """
 
     __class_getitem__: ClassVar[Any] = classmethod(GenericAlias)
-    _task: Task
+    # Of one call, until it has ended: the two refer to each other, and would wait for the collection of cycles.
+    _task: Task | None = None
+    _event: threading.Event | None = None
 
     def __init__(self, engine: Engine, callback: Callback | None, error_callback: Callback | None) -> None:
         self._engine = engine
@@ -95,7 +97,8 @@ class ApplyResult:
         return True
 
     def _cancel_tasks(self) -> bool:
-        return self._engine.cancel(self._task)
+        task = self._task
+        return task is not None and self._engine.cancel(task)
 
     def cancelled(self) -> bool:
         """Whether it was cancelled."""
@@ -103,9 +106,10 @@ class ApplyResult:
 
     def progress(self) -> tuple[int, int] | None:
         """What the call said last by `hardy.progress(done, total)`; None when it has not, or does not run."""
-        slot = self._task.slot
+        task = self._task
+        slot = task.slot if task is not None else None
         running = slot.desk.running() if slot is not None else None
-        if slot is None or running is None or running[0] != self._task.id:
+        if task is None or slot is None or running is None or running[0] != task.id:
             return None
         done, total = slot.desk.progress()
         return (done, total) if done or total else None
@@ -130,9 +134,9 @@ class ApplyResult:
                 callback(value)
         finally:
             self._ended = True
-            event = self.__dict__.get("_event")
-            if event is not None:
-                event.set()
+            self._task = None
+            if self._event is not None:
+                self._event.set()
 
 
 AsyncResult = ApplyResult
