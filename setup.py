@@ -49,7 +49,9 @@ def extensions() -> list[Extension]:
                 "-Wall",
                 *os.environ.get("CFLAGS", "").split(),
             ],
-            extra_link_args=["-pthread"],
+            # Bound at once, for what is bound late is bound anew in each forked child; and in few mappings, each of
+            # which a fork copies.
+            extra_link_args=["-pthread", "-Wl,-z,now,-z,noseparate-code"],
         )
         for source in sources
         if not only or source.stem in only

@@ -20,6 +20,11 @@ from hardy.process import Process
 LONG_S = 10.0
 
 
+def tell_identities() -> tuple[int, int]:
+    """This process's identity, as hardy has it and as /proc tells it."""
+    return runtime.self_identity(), runtime.identity_of(os.getpid())
+
+
 def test_lifeline_has_a_thread_only_while_it_watches() -> None:
     """A program without children has no thread of hardy's."""
     before = lifeline.thread_count()
@@ -93,6 +98,93 @@ def test_status_is_unknown_when_somebody_else_waited() -> None:
     """)
 
     assert done.stdout == "5 0\nProcessDied True\n", done.stderr
+
+
+def test_start_succeeds_when_the_child_is_gone_before_it_can_be_watched() -> None:
+    """With SIGCHLD ignored nobody need wait for a child; it has ended as one that somebody else waited for."""
+    done = run_script("""
+        import os, signal
+        from multiprocessing import connection
+        from hardy._core import board
+        from hardy.context import get_default_context
+        from hardy.process import Process, active_children
+
+        def work():
+            return 5
+
+        def wait_for_every_child():
+            try:
+                os.wait()
+            except ChildProcessError:
+                pass
+
+        if __name__ == "__main__":
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            os.register_at_fork(after_in_parent=wait_for_every_child)
+            context = get_default_context().get_context("fork")
+            well = context.Process(target=work)
+            well.start()
+            well.kill()
+            print(connection.wait([well.sentinel], 10) == [well.sentinel], well.result(), well.exitcode)
+            killed = context.Process(target=lambda: os.kill(os.getpid(), signal.SIGKILL))
+            killed.start()
+            killed.join()
+            print(type(killed.exception()).__name__, killed.exitcode, killed.is_alive(), active_children())
+            print(len(board.live()), board.death_count())
+            well.close()
+    """)
+
+    assert done.stdout == "True 5 0\nProcessDied 255 False []\n1 2\n", done.stderr
+
+
+def test_identity_of_a_forked_child_is_the_same_to_all() -> None:
+    """What the parent and the child take from a clock is what /proc tells everybody else."""
+    for _ in range(20):
+        process = Process(target=tell_identities)
+        process.start()
+        assert process._popen is not None
+        assert process._popen.child is not None
+        seen = process._popen.child.identity
+
+        assert process.result(LONG_S) == (seen, seen)
+
+
+def test_child_is_reaped_when_it_ends_while_a_signal_handler_runs_in_join() -> None:
+    """Who joins a child takes notice of its end, but not while it does something else."""
+    done = run_script("""
+        import os, signal
+        from helpers.waiting import wait_until
+        from hardy.context import get_default_context
+
+        def work():
+            os.read(ends, 1)
+
+        def handle(number, frame):
+            os.write(end, b"x")
+            print(wait_until(lambda: not os.path.exists(f"/proc/{process.pid}"), 10))
+
+        if __name__ == "__main__":
+            ends, end = os.pipe()
+            signal.signal(signal.SIGALRM, handle)
+            process = get_default_context().get_context("fork").Process(target=work)
+            process.start()
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            process.join()
+            print(process.exitcode)
+    """)
+
+    assert done.stdout == "True\n0\n", done.stderr
+
+
+def test_lifeline_thread_leaves_at_once_before_a_fork_of_the_program() -> None:
+    """It lingers for who starts the next process soon; but Python warns who forks with threads."""
+    process = Process(target=targets.square, args=(1,))
+    process.start()
+    process.join()
+
+    lifeline.let_go()
+
+    assert lifeline.thread_count() == 0
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="Python warns of forks with threads from 3.12 on")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from multiprocessing import connection
 from typing import Any
 
@@ -48,6 +49,26 @@ def test_child_knows_who_it_is(ctx: Any) -> None:
         "start_method": ctx.get_start_method(),
         "daemon": False,
     }
+
+
+def read_stdin() -> str:
+    return sys.stdin.read()
+
+
+def look_at_stdin() -> tuple[str, bytes, bool, str, bool]:
+    here = sys.stdin
+    is_null = os.fstat(here.fileno()).st_rdev == os.stat(os.devnull).st_rdev
+    below = started(get_default_context().get_context("fork"), read_stdin)
+    return here.read(), here.buffer.read(), is_null, below.result(), here.closed
+
+
+def test_standard_input_of_a_child_is_empty(ctx: Any) -> None:
+    """Two processes that read from one terminal would take each other's input."""
+    before = sys.stdin.closed
+    process = started(ctx, look_at_stdin)
+
+    assert process.result(LONG_S) == ("", b"", True, "", False)
+    assert sys.stdin.closed == before
 
 
 def test_daemon_may_have_children(ctx: Any) -> None:

@@ -68,6 +68,14 @@ static inline int64_t hdy_now_ns(void)
     return (int64_t)t.tv_sec * HDY_NS_PER_S + t.tv_nsec;
 }
 
+/* The clock by which the kernel notes when a process started. */
+static inline int64_t hdy_boot_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (int64_t)t.tv_sec * HDY_NS_PER_S + t.tv_nsec;
+}
+
 /* ---- futex: process-shared ---- */
 
 /* Sleeps while *word == seen, until `deadline_ns` at the latest.
@@ -117,11 +125,15 @@ static inline int hdy_futex_wake(uint32_t *word, int most)
 /* ---- what this process knows of itself: one struct, owned by the extension `runtime` ---- */
 
 enum { HDY_FP_NONE = 0, HDY_FP_KILL = 1, HDY_FP_STOP = 2 };
+/* Whether the clock tells when a process started, as /proc does; found out with the first process that is forked. */
+enum { HDY_CLOCK_UNKNOWN = 0, HDY_CLOCK_TELLS = 1, HDY_CLOCK_DOES_NOT = 2 };
 
 #define HDY_TRACED 256u
 typedef struct {
     uint64_t identity;  /* 0: not yet known (set so in the child of a fork) */
     uint64_t pidns;     /* inode of /proc/self/ns/pid */
+    uint32_t pid;       /* of this process; in the child of a fork, its parent's until that is dealt with */
+    uint32_t clock;     /* HDY_CLOCK_* */
     uint32_t forks;     /* how many forks lie between this process and the first import */
     uint32_t forked;    /* how many forks this process took part in, as parent or as child */
     uint32_t fp_action; /* HDY_FP_*; HDY_FP_NONE: no failpoint is armed */
@@ -209,6 +221,31 @@ static inline uint64_t hdy_identity_of(uint32_t pid)
     if (hdy_read_stat(pid, &st) < 0)
         return 0;
     return hdy_make_identity(pid, st.start);
+}
+
+/* The start time in /proc is in these, on every machine but some long gone (hdy_clock_compare would notice). */
+#define HDY_TICK_NS (HDY_NS_PER_S / 100)
+/* How far two readings of the clock, in the kernel and in the process, may be apart. */
+#define HDY_CLOCK_SLACK_NS 1000
+
+/* The identity of a process that was forked between two times of `hdy_boot_ns`, which is what /proc would tell, for a
+ * twentieth of the price; 0: they lie in different ticks, one in a hundred does. */
+static inline uint64_t hdy_identity_by_clock(uint32_t pid, int64_t before_ns, int64_t after_ns)
+{
+    int64_t tick = (before_ns - HDY_CLOCK_SLACK_NS) / HDY_TICK_NS;
+    if (hdy_rt->clock != HDY_CLOCK_TELLS || tick != (after_ns + HDY_CLOCK_SLACK_NS) / HDY_TICK_NS)
+        return 0;
+    return hdy_make_identity(pid, (unsigned long long)tick);
+}
+
+/* An emulated kernel may count otherwise: so what the first fork's clock says is compared with what /proc says. */
+static inline void hdy_clock_compare(uint64_t identity, int64_t before_ns, int64_t after_ns)
+{
+    int64_t tick = (int64_t)(identity >> HDY_PID_BITS);
+    int64_t first = (before_ns - HDY_CLOCK_SLACK_NS) / HDY_TICK_NS;
+    int64_t last = (after_ns + HDY_CLOCK_SLACK_NS) / HDY_TICK_NS;
+    if (identity && hdy_rt->clock == HDY_CLOCK_UNKNOWN)
+        hdy_rt->clock = first <= tick && tick <= last ? HDY_CLOCK_TELLS : HDY_CLOCK_DOES_NOT;
 }
 
 /* This process. One load, but for the first call after a start or a fork. */

@@ -122,6 +122,12 @@ static inline void hdy_board_set_identity(hdy_board *b, int slot, uint64_t ident
         hdy_store(&b->slot[slot].identity, identity);
 }
 
+/* Whose place that is; 0: it is not known yet. */
+static inline uint64_t hdy_board_identity(hdy_board *b, int slot)
+{
+    return b && slot >= 0 && (uint32_t)slot < HDY_BOARD_SLOTS ? hdy_load(&b->slot[slot].identity) : 0;
+}
+
 /* The start failed: no process will ever be in that slot. */
 static inline void hdy_board_give_back(hdy_board *b, int slot)
 {

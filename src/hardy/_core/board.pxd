@@ -57,6 +57,7 @@ cdef extern from "board.h":
                         unsigned int flags, unsigned int restarts,
                         const char *name, unsigned int name_bytes) noexcept nogil
     void hdy_board_set_identity(hdy_board *b, int slot, unsigned long long identity) noexcept nogil
+    unsigned long long hdy_board_identity(hdy_board *b, int slot) noexcept nogil
     void hdy_board_give_back(hdy_board *b, int slot) noexcept nogil
 
 # This process's board; NULL until the first process of the program is started.

@@ -8,7 +8,8 @@
  *   parent's pidfd readable -> SIGKILL to the own process (unless it was told to outlive its parent)
  *   child's pidfd readable  -> waitid, status into the table, the death onto the board
  * A caller who asks for a child's status first does the same by the same function, so that nothing
- * depends on how quickly the thread runs.
+ * depends on how quickly the thread runs. While a caller sleeps on a child's pidfd (hdy_line_await), it alone does: two
+ * that are woken by one death only get in each other's way.
  *
  * The states of an entry, all under `mutex`: unused | running (status HDY_STATUS_NONE) | ended. The
  * pidfd belongs to the Python object; an object that is dropped while its child runs leaves it to
@@ -19,44 +20,29 @@
 #ifndef HDY_LIFELINE_H
 #define HDY_LIFELINE_H
 
-#include "board.h"
+#include "ended.h"
 #include <pthread.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
+#include <sys/timerfd.h>
 
-#define HDY_P_PIDFD 3
 #define HDY_TOKEN_PARENT UINT64_MAX
 #define HDY_TOKEN_BELL (UINT64_MAX - 1)
-/* A thread costs as much as a third of a fork; a program that does not fork again soon is to be without. From Python
- * 3.12 on os.fork() warns of every thread, so there it goes at once. */
-#define HDY_LINGER_MS (PY_VERSION_HEX >= 0x030C0000 ? 0 : 20)
+/* A thread costs as much as a third of a fork; a program that does not fork again soon is to be without. One that forks
+ * by itself has it leave before (hdy_line_let_go), for from Python 3.12 on os.fork() warns of every thread. */
+#define HDY_LINGER_MS 20
 #define HDY_STACK_BYTES (256u << 10)
-/* How long a dead process's status may be on its way from the forkserver. */
-#define HDY_CHANNEL_WAIT_MS 200
 /* Before a child that is dead, but that a debugger has not let go yet, is looked at again. */
 #define HDY_DEBUGGED_PAUSE_NS (20 * HDY_NS_PER_MS)
-
-typedef struct {
-    uint64_t identity;
-    int pidfd;
-    int channel;  /* where the forkserver says how its child ended, or -1; owned by the entry */
-    int slot;     /* on the board, or -1 */
-    int status;
-    uint32_t generation;
-    uint8_t used, ours, abandoned; /* ours: a child of this process, to be waited for */
-    uint64_t peak_bytes; /* the most resident memory that it had; 0 until it is reaped, or when it was not ours */
-} hdy_entry;
 
 static struct {
     pthread_mutex_t mutex;
     pthread_t thread;
     int running;  /* the thread watches */
     int joinable; /* it has run; its end is not yet taken notice of */
-    int epoll, bell;  /* both live as long as the thread; the bell says: nothing is left to watch */
+    /* Both live as long as the thread. The bell is a timer, set when nothing is left to watch: it wakes the thread once
+     * it has lingered, and not before. */
+    int epoll, bell;
     uint32_t watched; /* entries that run */
     uint32_t capacity, generation;
     hdy_entry *entry;
@@ -70,88 +56,8 @@ static struct {
 /* What the thread that forks tells its child. */
 static __thread struct {
     int hardy, outlives, slot, main_thread;
+    int64_t before_ns; /* of the boot clock: when the fork began */
 } hdy_forking;
-
-/* A program may close or redirect 0, 1 and 2 without asking who lives there. */
-static inline int hdy_raise_fd(int fd)
-{
-    if (fd < 0)
-        return -errno;
-    if (fd > 2)
-        return fd;
-    int moved = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-    int saved = errno;
-    close(fd);
-    return moved < 0 ? -saved : moved;
-}
-
-static inline int hdy_pidfd_open(uint32_t pid)
-{
-    return hdy_raise_fd((int)syscall(SYS_pidfd_open, pid, 0));
-}
-
-static inline int hdy_fd_ready(int fd, int timeout_ms)
-{
-    struct pollfd p = {fd, POLLIN, 0};
-    return poll(&p, 1, timeout_ms) > 0;
-}
-
-/* ---- how a process ended ---- */
-
-/* Linux 6.15 and later remember it for as long as a pidfd is open. */
-static inline int hdy_status_from_pidfd(int pidfd)
-{
-    struct {
-        uint64_t mask, cgroup;
-        uint32_t pid, tgid, ppid, ids[8];
-        int32_t exit_code;
-    } info = {.mask = 1u << 3 /* PIDFD_INFO_EXIT */};
-    if (ioctl(pidfd, _IOWR(0xFF, 11, info), &info) < 0 || !(info.mask & 1u << 3))
-        return HDY_STATUS_UNKNOWN;
-    return info.exit_code;
-}
-
-/* For a dead process that is not ours to wait for, or that somebody else waited for. */
-static inline int hdy_status_of_stranger(hdy_entry *e)
-{
-    hdy_stat st;
-    if (hdy_read_stat(hdy_pid_of(e->identity), &st) == 0 && st.state == 'Z' &&
-        hdy_make_identity(hdy_pid_of(e->identity), st.start) == e->identity)
-        return st.exit_status;
-    int status = hdy_status_from_pidfd(e->pidfd);
-    if (status != HDY_STATUS_UNKNOWN || e->channel < 0)
-        return status;
-    int64_t exitcode;
-    if (hdy_fd_ready(e->channel, HDY_CHANNEL_WAIT_MS) &&
-        read(e->channel, &exitcode, sizeof exitcode) == sizeof exitcode)
-        return exitcode < 0 ? (int)-exitcode : (int)(exitcode & 0xFF) << 8;
-    return HDY_STATUS_UNKNOWN;
-}
-
-static inline int hdy_find_status(hdy_entry *e)
-{
-    if (!hdy_fd_ready(e->pidfd, 0))
-        return HDY_STATUS_NONE;
-    if (!e->ours)
-        return hdy_status_of_stranger(e);
-    HDY_FAILPOINT("lifeline.reap.before_wait");
-    siginfo_t si = {0};
-    struct rusage usage = {0};
-    /* The system call itself: the library's has no place for the usage. */
-    while (syscall(SYS_waitid, HDY_P_PIDFD, e->pidfd, &si, WEXITED | WNOHANG, &usage) < 0) {
-        if (errno == EINTR)
-            continue;
-        /* SIGCHLD is ignored, or somebody waited for any child. */
-        return hdy_status_of_stranger(e);
-    }
-    if (si.si_pid == 0)
-        return HDY_STATUS_NONE;
-    e->peak_bytes = (uint64_t)usage.ru_maxrss << 10;
-    HDY_FAILPOINT("lifeline.reap.after_wait");
-    if (si.si_code == CLD_EXITED)
-        return (si.si_status & 0xFF) << 8;
-    return si.si_status | (si.si_code == CLD_DUMPED ? 0x80 : 0);
-}
 
 /* ---- the table ---- */
 
@@ -170,12 +76,19 @@ static inline hdy_entry *hdy_entry_of(uint64_t token)
     return e->used && e->generation == (uint32_t)(token >> 32) ? e : NULL;
 }
 
+/* With the mutex. After that time the thread ends, if there is nothing to watch then. */
+static inline void hdy_line_ring(int64_t after_ns)
+{
+    struct itimerspec once = {.it_value = {0, after_ns}};
+    if (timerfd_settime(hdy_line.bell, 0, &once, NULL) < 0)
+        return; /* the program closed it: then the epoll is gone too */
+}
+
 /* With the mutex. The thread may sleep on what it need not watch any more. */
 static inline void hdy_line_watch_less(void)
 {
-    uint64_t one = 1;
-    if (--hdy_line.watched == 0 && write(hdy_line.bell, &one, sizeof one) < 0)
-        return; /* the program closed it: then the epoll is gone too */
+    if (--hdy_line.watched == 0 && !hdy_line.watch_parent)
+        hdy_line_ring(HDY_LINGER_MS * HDY_NS_PER_MS);
 }
 
 /* With the mutex. The one place where a death is taken notice of. */
@@ -186,7 +99,8 @@ static inline int hdy_line_look(hdy_entry *e)
     int status = hdy_find_status(e);
     if (status == HDY_STATUS_NONE)
         return status;
-    epoll_ctl(hdy_line.epoll, EPOLL_CTL_DEL, e->pidfd, NULL);
+    if (!e->awaited)
+        epoll_ctl(hdy_line.epoll, EPOLL_CTL_DEL, e->pidfd, NULL);
     hdy_line_watch_less();
     if (e->channel >= 0)
         close(e->channel);
@@ -225,21 +139,23 @@ static void *hdy_line_main(void *unused)
     (void)unused;
     prctl(PR_SET_NAME, "hardy-lifeline", 0, 0, 0);
     struct epoll_event event[16];
-    for (int idle = 0;;) {
-        int n = epoll_wait(hdy_line.epoll, event, 16, idle ? HDY_LINGER_MS : -1);
+    for (;;) {
+        int n = epoll_wait(hdy_line.epoll, event, 16, -1);
         if (n < 0 && errno == EINTR)
             continue;
         /* The program closed descriptors that are not its own: nothing can be watched any more. */
-        int broken = n < 0, stuck = 0;
+        int broken = n < 0, stuck = 0, rang = 0;
         for (int i = 0; i < n; i++) {
             if (event[i].data.u64 == HDY_TOKEN_PARENT) {
                 HDY_FAILPOINT("lifeline.parent.died");
                 kill(getpid(), SIGKILL);
             }
             pthread_mutex_lock(&hdy_line.mutex);
-            uint64_t rings;
-            if (event[i].data.u64 == HDY_TOKEN_BELL && read(hdy_line.bell, &rings, sizeof rings) < 0)
-                stuck = 1;
+            if (event[i].data.u64 == HDY_TOKEN_BELL) {
+                uint64_t rings;
+                rang = read(hdy_line.bell, &rings, sizeof rings) == sizeof rings;
+                stuck |= !rang && errno != EAGAIN; /* it was set anew meanwhile */
+            }
             hdy_entry *e = hdy_entry_of(event[i].data.u64);
             if (e && hdy_line_look(e) == HDY_STATUS_NONE)
                 stuck = 1;
@@ -250,9 +166,7 @@ static void *hdy_line_main(void *unused)
             nanosleep(&pause, NULL);
         }
         pthread_mutex_lock(&hdy_line.mutex);
-        int lingered = idle && n == 0;
-        idle = hdy_line.watched == 0 && !hdy_line.watch_parent;
-        if (broken || (idle && lingered)) {
+        if (broken || (rang && hdy_line.watched == 0 && !hdy_line.watch_parent)) {
             if (broken || !hdy_line_intact()) /* the numbers may be somebody else's by now */
                 hdy_line.epoll = hdy_line.bell = -1;
             hdy_line_close();
@@ -309,7 +223,7 @@ static inline int hdy_line_open(void)
     if (hdy_line.epoll >= 0 && (hdy_line.watched > 0 || hdy_line_intact()))
         return 0;
     int epoll = hdy_raise_fd(epoll_create1(EPOLL_CLOEXEC));
-    int bell = epoll < 0 ? epoll : hdy_raise_fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    int bell = epoll < 0 ? epoll : hdy_raise_fd(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
     hdy_line.epoll = epoll < 0 ? -1 : epoll;
     hdy_line.bell = bell < 0 ? -1 : bell;
     int r = bell < 0 ? bell : hdy_line_watch(bell, HDY_TOKEN_BELL);
@@ -357,7 +271,7 @@ static inline int hdy_line_add(int pidfd, uint64_t identity, int channel, int sl
     int r = e ? hdy_line_open() : -ENOMEM;
     if (r == 0) {
         uint32_t generation = ++hdy_line.generation;
-        *e = (hdy_entry){identity, pidfd, channel, slot, HDY_STATUS_NONE, generation, 1, (uint8_t)ours, 0, 0};
+        *e = (hdy_entry){identity, pidfd, channel, slot, HDY_STATUS_NONE, generation, 1, (uint8_t)ours, 0, 0, 0};
         *token = hdy_token(e);
         hdy_line.watched++;
         HDY_FAILPOINT("lifeline.add.before_watch");
@@ -384,6 +298,31 @@ static inline int hdy_line_status(uint64_t token)
     int status = e ? hdy_line_look(e) : HDY_STATUS_NONE;
     pthread_mutex_unlock(&hdy_line.mutex);
     return status;
+}
+
+/* The caller sleeps on the child's pidfd from now on: 1, or 0 when it has ended. */
+static inline int hdy_line_await(uint64_t token)
+{
+    pthread_mutex_lock(&hdy_line.mutex);
+    hdy_entry *e = hdy_entry_of(token);
+    int runs = e && hdy_line_look(e) == HDY_STATUS_NONE;
+    if (runs && e->awaited++ == 0)
+        epoll_ctl(hdy_line.epoll, EPOLL_CTL_DEL, e->pidfd, NULL);
+    pthread_mutex_unlock(&hdy_line.mutex);
+    HDY_FAILPOINT("lifeline.await.before_sleep");
+    return runs;
+}
+
+/* It does so no more. What it was woken by is taken notice of here, or else by the thread. */
+static inline void hdy_line_await_end(uint64_t token)
+{
+    pthread_mutex_lock(&hdy_line.mutex);
+    hdy_entry *e = hdy_entry_of(token);
+    if (e && hdy_line_look(e) == HDY_STATUS_NONE && e->awaited == 1)
+        hdy_line_watch(e->pidfd, token);
+    if (e)
+        e->awaited--;
+    pthread_mutex_unlock(&hdy_line.mutex);
 }
 
 /* The most resident memory that the child had; 0: it runs, or nobody knows. */
@@ -466,7 +405,7 @@ static void hdy_line_after_fork_in_parent(void)
 /* Runs in the child of every fork, before anything of Python. */
 static void hdy_line_after_fork(void)
 {
-    pthread_mutex_init(&hdy_line.mutex, NULL);
+    hdy_line.mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
     int parent_fd = hdy_line.self_fd;
     hdy_line.self_fd = -1;
     hdy_line_close();
@@ -482,7 +421,8 @@ static void hdy_line_after_fork(void)
             close(e->channel);
         if (e->used && e->abandoned)
             close(e->pidfd);
-        e->used = 0;
+        if (e->used) /* what is only read is not copied */
+            e->used = 0;
     }
     int hardy = hdy_forking.hardy;
     hdy_forking.hardy = 0;
@@ -491,6 +431,9 @@ static void hdy_line_after_fork(void)
             close(parent_fd);
         return;
     }
+    uint64_t me = hdy_identity_by_clock((uint32_t)getpid(), hdy_forking.before_ns, hdy_boot_ns());
+    if (me)
+        hdy_rt->identity = me;
     hdy_board_set_identity(hdy_line.board(), hdy_forking.slot, hdy_self());
     hdy_line.arm_error = hdy_line_arm(parent_fd, hdy_forking.outlives, hdy_forking.main_thread);
 }

@@ -6,4 +6,5 @@ cdef class Child:
     cdef unsigned long long _token
     cdef unsigned int _forks
     cdef bint _added
+    cdef bint _gone
     cdef void _release(self) noexcept

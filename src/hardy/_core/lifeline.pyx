@@ -9,13 +9,14 @@ from posix.unistd cimport close
 from hardy._core cimport board, runtime
 from hardy._core.board cimport (HDY_STATUS_NONE, HDY_STATUS_UNKNOWN, HDY_WAITS_END, HDY_WAITS_TIMED, hdy_board,
                                 hdy_wait_begin, hdy_wait_end, hdy_waiting)
-from hardy._core.runtime cimport HDY_FOREVER, hdy_rt, hdy_identity_of, hdy_now_ns, raise_errno
+from hardy._core.runtime cimport HDY_CLOCK_UNKNOWN, HDY_FOREVER, hdy_rt, hdy_identity_of, hdy_now_ns, raise_errno
 
 from hardy._core import runtime as _runtime
 
 cdef extern from "lifeline.h":
     """
     #include <pthread.h>
+    #include <sys/eventfd.h>
     static int hdy_line_begin(hdy_board *(*current)(void))
     {
         hdy_line.board = current;
@@ -57,7 +58,7 @@ cdef extern from "lifeline.h":
         return n;
     }
 
-    /* Before a fork that is not hardy's: a thread with nothing left to watch is on its way out, and is waited for. */
+    /* Before a fork that is not hardy's: a thread with nothing left to watch is sent away, and waited for. */
     static void hdy_line_let_go(void)
     {
         struct timespec pause = {0, 20000};
@@ -66,6 +67,8 @@ cdef extern from "lifeline.h":
             leaving = hdy_line.running && hdy_line.watched == 0 && !hdy_line.watch_parent;
             if (!leaving)
                 hdy_line_join_ended();
+            else if (i == 0)
+                hdy_line_ring(1);
             pthread_mutex_unlock(&hdy_line.mutex);
             if (leaving)
                 nanosleep(&pause, NULL);
@@ -83,6 +86,7 @@ cdef extern from "lifeline.h":
     }
     """
     ctypedef struct hdy_forking_struct:
+        long long before_ns
         int hardy
         int outlives
         int slot
@@ -100,6 +104,14 @@ cdef extern from "lifeline.h":
     int hdy_line_add(int pidfd, unsigned long long identity, int channel, int slot, int ours,
                      unsigned long long *token) noexcept nogil
     int hdy_line_status(unsigned long long token) noexcept nogil
+    int hdy_line_await(unsigned long long token) noexcept nogil
+    void hdy_line_await_end(unsigned long long token) noexcept nogil
+    long long hdy_boot_ns() noexcept nogil
+    unsigned long long hdy_identity_by_clock(unsigned int pid, long long before_ns, long long after_ns) noexcept nogil
+    void hdy_clock_compare(unsigned long long identity, long long before_ns, long long after_ns) noexcept nogil
+    int hdy_raise_fd(int fd) noexcept nogil
+    int eventfd(unsigned int count, int flags) noexcept nogil
+    const int EFD_CLOEXEC
     unsigned long long hdy_line_peak_bytes(unsigned long long token) noexcept nogil
     int hdy_line_drop(unsigned long long token) noexcept nogil
     int hdy_line_arm(int parent_fd, int outlives, int by_thread) noexcept nogil
@@ -135,7 +147,8 @@ cdef class Child:
     Attributes:
         pid: its process id.
         identity: pid and start time in one integer; 0 when it was gone before it could be read.
-        pidfd: readable once it has ended, also after it was reaped. Closed with this object.
+        pidfd: readable once it has ended, also after it was reaped. Closed with this object. Of a child that was gone
+            before it could be watched it is another descriptor, which is readable too.
     """
 
     def __cinit__(self):
@@ -179,9 +192,49 @@ cdef class Child:
 
     def send_signal(self, number: int) -> None:
         """Send a signal to exactly this process; nothing happens when it has ended."""
-        if self.pidfd >= 0 and syscall(SYS_pidfd_send_signal, self.pidfd, <int>number, NULL, 0) < 0:
-            if errno != _errno.ESRCH:
-                raise OSError(errno, f"sending signal {number} to process {self.pid}: {_os.strerror(errno)}")
+        if self.pidfd < 0 or self._gone:
+            return
+        if syscall(SYS_pidfd_send_signal, self.pidfd, <int>number, NULL, 0) < 0 and errno != _errno.ESRCH:
+            raise OSError(errno, f"sending signal {number} to process {self.pid}: {_os.strerror(errno)}")
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Wait for its end, without the GIL; signals interrupt it. Its status is taken before the caller goes on.
+
+        Args:
+            timeout_s: seconds; None waits for ever, 0 or less only looks.
+        """
+        cdef long long deadline = runtime.deadline_ns(timeout_s)
+        cdef int r = 1
+        cdef bint shown = False
+        cdef hdy_waiting w
+        if self.pidfd < 0 or self._forks != hdy_rt.forks:
+            return wait_readable(self.pidfd, timeout_s)
+        w.row = NULL
+        w.traced = 0
+        try:
+            while True:
+                with nogil:
+                    if hdy_line_await(self._token):
+                        if not shown:
+                            hdy_wait_begin(&w, board.current(),
+                                           HDY_WAITS_END | (0 if deadline == HDY_FOREVER else HDY_WAITS_TIMED),
+                                           0, self.identity, NULL, False)
+                            shown = True
+                        r = hdy_poll_slice(self.pidfd, deadline)
+                        # Before a handler of a signal runs, which may take its time.
+                        hdy_line_await_end(self._token)
+                    else:
+                        r = 1
+                if r < 0:
+                    raise_errno(r, "waiting for a process")
+                PyErr_CheckSignals()
+                if r > 0:
+                    return True
+                if hdy_now_ns() >= deadline:
+                    return False
+                board.leave_stack(&w)
+        finally:
+            hdy_wait_end(&w)
 
 
 def self_pidfd() -> int:
@@ -202,11 +255,25 @@ def begin_fork(slot: int, outlives: bool) -> None:
     hdy_forking.outlives = outlives
     hdy_forking.main_thread = hdy_in_main_thread()
     hdy_forking.hardy = 1
+    hdy_forking.before_ns = hdy_boot_ns()
 
 
-def end_fork() -> None:
-    """In the parent, after that fork, or when it failed."""
+def end_fork(pid: int) -> int:
+    """In the parent, after that fork, or when it failed.
+
+    Args:
+        pid: of the child; 0: there is none.
+
+    Returns:
+        its identity; 0: it is not known yet.
+    """
+    cdef long long after_ns = hdy_boot_ns()
     hdy_forking.hardy = 0
+    if pid == 0:
+        return 0
+    if hdy_rt.clock == HDY_CLOCK_UNKNOWN:
+        hdy_clock_compare(hdy_identity_of(pid), hdy_forking.before_ns, after_ns)
+    return hdy_identity_by_clock(pid, hdy_forking.before_ns, after_ns)
 
 
 def in_main_thread() -> bool:
@@ -214,7 +281,7 @@ def in_main_thread() -> bool:
     return hdy_in_main_thread()
 
 
-def watch(pid: int, slot: int, channel: int = -1, ours: bool = True) -> Child:
+def watch(pid: int, slot: int, channel: int = -1, ours: bool = True, identity: int = 0) -> Child:
     """Watch a process that was just started, and reap it when it ends.
 
     Args:
@@ -222,19 +289,25 @@ def watch(pid: int, slot: int, channel: int = -1, ours: bool = True) -> Child:
         slot: its place on the board, or -1.
         channel: where a forkserver will say how it ended, or -1; taken over.
         ours: whether it is a child of this process (else of the forkserver).
+        identity: of that process, where it is known.
 
     Raises:
         OSError: no pidfd can be had. The child runs, unwatched, and `channel` is still the caller's.
     """
     cdef Child child = Child.__new__(Child)
-    cdef int r
+    cdef int r = hdy_pidfd_open(pid)
     child.pid = pid
-    child.pidfd = hdy_pidfd_open(pid)
-    if child.pidfd < 0:
-        r = child.pidfd
-        child.pidfd = -1
+    if r == -_errno.ESRCH and ours:
+        # It has ended, and is gone: SIGCHLD is ignored, or somebody waits for any child. What is readable is its end.
+        child._gone = True
+        r = hdy_raise_fd(eventfd(1, EFD_CLOEXEC))
+    if r < 0:
         _raise_pidfd(r, f"watching process {pid}")
-    child.identity = hdy_identity_of(pid)
+    child.pidfd = r
+    child.identity = identity or (0 if child._gone else hdy_identity_of(pid))
+    if child.identity == 0:
+        # Then the child itself may have said so.
+        child.identity = board.hdy_board_identity(board.current(), slot)
     board.hdy_board_set_identity(board.current(), slot, child.identity)
     child._forks = hdy_rt.forks
     r = hdy_line_add(child.pidfd, child.identity, channel, slot, ours, &child._token)
@@ -288,38 +361,26 @@ def count_in(path: bytes, name: bytes) -> int:
     return hdy_count_in(path, name)
 
 
-def wait_readable(fd: int, timeout_s: float | None, identity: int = 0) -> bool:
+def wait_readable(fd: int, timeout_s: float | None) -> bool:
     """Wait for a pidfd, without the GIL; signals interrupt it.
 
     Args:
         fd: the descriptor.
         timeout_s: seconds; None waits for ever, 0 or less only looks.
-        identity: whose end is waited for, to be shown to others; 0: it is not shown.
     """
     cdef long long deadline = runtime.deadline_ns(timeout_s)
     cdef int r
     cdef int c_fd = fd
-    cdef unsigned long long whose = identity
-    cdef hdy_waiting w
-    w.row = NULL
-    w.traced = 0
-    try:
-        if whose and hdy_poll_slice(c_fd, 0) == 0:
-            hdy_wait_begin(&w, board.for_waits(), HDY_WAITS_END | (0 if deadline == HDY_FOREVER else HDY_WAITS_TIMED),
-                           0, whose, NULL, False)
-        while True:
-            with nogil:
-                r = hdy_poll_slice(c_fd, deadline)
-            if r < 0:
-                raise_errno(r, "waiting for a process")
-            PyErr_CheckSignals()
-            if r > 0:
-                return True
-            if hdy_now_ns() >= deadline:
-                return False
-            board.leave_stack(&w)
-    finally:
-        hdy_wait_end(&w)
+    while True:
+        with nogil:
+            r = hdy_poll_slice(c_fd, deadline)
+        if r < 0:
+            raise_errno(r, "waiting for a process")
+        PyErr_CheckSignals()
+        if r > 0:
+            return True
+        if hdy_now_ns() >= deadline:
+            return False
 
 
 _runtime._declare(*[hdy_fp_name(i).decode() for i in range(hdy_fp_count())])

@@ -44,15 +44,18 @@ _KIND_NAMES = {HDY_KIND_RING: "queue", HDY_KIND_SLAB: "slab of locks", HDY_KIND_
 # uid -> Segment, for the one mapping per process
 _mapped = _weakref.WeakValueDictionary()
 _mapped_lock = _threading.Lock()
+cdef unsigned int _lock_forks = hdy_rt.forks
 
 
-def _renew_lock():
-    # Another thread of the parent may have been inside `attach`; it is not in the child to leave it.
-    global _mapped_lock
-    _mapped_lock = _threading.Lock()
-
-
-_os.register_at_fork(after_in_child=_renew_lock)
+cdef object _lock():
+    # Another thread of the parent may have been inside `attach`; it is not in the child to leave it. Rejected: a hook
+    # after each fork, which costs a child that attaches nothing ten copied pages.
+    global _mapped_lock, _lock_forks
+    fresh = None if _lock_forks == hdy_rt.forks else _threading.Lock()
+    if fresh is not None and _lock_forks != hdy_rt.forks:
+        _mapped_lock = fresh
+        _lock_forks = hdy_rt.forks
+    return _mapped_lock
 
 
 cdef class Segment:
@@ -159,7 +162,7 @@ def attach(fd: int, uid: bytes, kind: int) -> Segment:
     cdef hdy_head head
     cdef char *raw
     cdef int owned = fd
-    with _mapped_lock:
+    with _lock():
         try:
             existing = _mapped.get(uid)
             if existing is not None:

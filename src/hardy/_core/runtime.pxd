@@ -3,11 +3,14 @@ cdef extern from "base.h":
     ctypedef struct hdy_runtime:
         unsigned long long identity
         unsigned long long pidns
+        unsigned int clock
         unsigned int forks
         unsigned int forked
         unsigned int fp_action
         unsigned int fp_left
         char fp_name[64]
+    enum:
+        HDY_CLOCK_UNKNOWN
     hdy_runtime *hdy_rt
     unsigned long long hdy_self() noexcept nogil
     unsigned long long hdy_identity_of(unsigned int pid) noexcept nogil

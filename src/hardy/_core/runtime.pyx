@@ -14,7 +14,10 @@ cdef extern from *:
         hdy_the_runtime.identity = 0;
         hdy_the_runtime.chunk = NULL;
         hdy_the_runtime.telling = 0;
-        hdy_the_runtime.pidns = hdy_pidns();
+        /* The namespace is the parent's unless that is nobody here; then, or when it has died, the kernel is asked. */
+        if ((uint32_t)getppid() != hdy_the_runtime.pid)
+            hdy_the_runtime.pidns = hdy_pidns();
+        hdy_the_runtime.pid = (uint32_t)getpid();
         hdy_the_runtime.forks++;
         hdy_the_runtime.forked++;
     }
@@ -25,6 +28,7 @@ cdef extern from *:
     static int hdy_runtime_start(void)
     {
         hdy_the_runtime.pidns = hdy_pidns();
+        hdy_the_runtime.pid = (uint32_t)getpid();
         return pthread_atfork(NULL, hdy_note_fork, hdy_forget_identity);
     }
     static void hdy_hit(const char *name)

@@ -14,7 +14,7 @@ from multiprocessing.process import current_process
 
 from hardy._core import board, lifeline, runtime, tracer
 from hardy._proc import told
-from hardy._proc.outcome import Kind, OutcomeFile
+from hardy._proc.outcome import RETURNED_NONE, Kind, OutcomeFile
 from hardy._stdlib.reducers import LiveDispatchTable
 from hardy.errors import type_name
 
@@ -31,8 +31,6 @@ __all__ = ["arm", "describe", "dumps", "pickle_error", "record", "result_file"]
 runtime._declare("proc.child.before_arm", "proc.child.before_run", "proc.child.after_run")
 
 _OUR_FILES = {__file__, os.path.join(os.path.dirname(__file__), "process.py")}
-# What most targets return.
-_NONE = pickle.dumps(None, 5)
 _result_file: OutcomeFile | None = None
 
 
@@ -98,7 +96,10 @@ def record(run: Callable[[], Any], file: OutcomeFile) -> None:
         file.commit(Kind.RAISED, describe(error, _without_our_frames(error.__traceback__)))
         raise
     runtime.hit("proc.child.after_run")
-    file.commit(*_returned(value))
+    if value is None:
+        file.commit_page(RETURNED_NONE)
+    else:
+        file.commit(*_returned(value))
 
 
 def _run_seen(run: Callable[[], Any]) -> Any:
@@ -115,8 +116,6 @@ def _run_seen(run: Callable[[], Any]) -> Any:
 
 
 def _returned(value: Any) -> tuple[Kind, bytes]:
-    if value is None:
-        return Kind.RETURNED, _NONE
     try:
         return Kind.RETURNED, dumps(value)
     except Exception as error:
@@ -136,7 +135,7 @@ def _returned(value: Any) -> tuple[Kind, bytes]:
 
 def _exited(error: SystemExit) -> tuple[Kind, bytes]:
     if error.code is None or error.code == 0:
-        return Kind.RETURNED, _NONE
+        return Kind.RETURNED, dumps(None)
     try:
         return Kind.EXITED, dumps(error.code)
     except Exception:

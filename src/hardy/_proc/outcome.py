@@ -14,12 +14,13 @@ import contextlib
 import enum
 import fcntl
 import os
+import pickle
 import struct
 from collections.abc import Iterator
 
 from hardy._core import runtime
 
-__all__ = ["Kind", "OutcomeFile", "above_std_streams"]
+__all__ = ["RETURNED_NONE", "Kind", "OutcomeFile", "above_std_streams", "one_page"]
 
 _HEAD = struct.Struct("<8sQQ")
 _MAGIC = b"hardyout"
@@ -43,6 +44,16 @@ class Kind(enum.IntEnum):
     NOT_STARTED = 5
 
 
+def one_page(kind: Kind, payload: bytes) -> bytes:
+    """What `commit` writes of a small payload."""
+    return _HEAD.pack(_MAGIC, kind, len(payload)).ljust(_START) + payload
+
+
+# What most targets return, made before the child is forked: an enum alone is some pages to copy.
+_NONE = pickle.dumps(None, 5)
+RETURNED_NONE = one_page(Kind.RETURNED, _NONE)
+_RETURNED_NONE_HEAD = RETURNED_NONE[: _HEAD.size]
+_RETURNED_NONE_KIND = (Kind.RETURNED, len(_NONE))
 _KINDS = {int(kind): kind for kind in Kind}
 
 
@@ -70,14 +81,11 @@ class OutcomeFile:
 
     def commit(self, kind: Kind, payload: bytes) -> None:
         """In the child: say how it went."""
+        if len(payload) <= _PAGE_BYTES - _START:
+            self.commit_page(one_page(kind, payload))
+            return
         runtime.hit("proc.outcome.before_write")
         head = _HEAD.pack(_MAGIC, kind, len(payload))
-        if len(payload) <= _PAGE_BYTES - _START:
-            # Into one page by one call, which no signal interrupts: all of it is there, or nothing.
-            runtime.hit("proc.outcome.before_commit")
-            os.pwrite(self.fd, head.ljust(_START) + payload, 0)
-            runtime.hit("proc.outcome.after_commit")
-            return
         view = memoryview(payload)
         offset = _START
         while view:
@@ -88,9 +96,19 @@ class OutcomeFile:
         os.pwrite(self.fd, head, 0)
         runtime.hit("proc.outcome.after_commit")
 
+    def commit_page(self, page: bytes) -> None:
+        """In the child: say how it went, in what `one_page` gives."""
+        runtime.hit("proc.outcome.before_write")
+        # Into one page by one call, which no signal interrupts: all of it is there, or nothing.
+        runtime.hit("proc.outcome.before_commit")
+        os.pwrite(self.fd, page, 0)
+        runtime.hit("proc.outcome.after_commit")
+
     def kind(self) -> tuple[Kind, int] | None:
         """In the parent, once the child has ended: the kind of its outcome, and the length in bytes."""
         head = os.pread(self.fd, _HEAD.size, 0)
+        if head == _RETURNED_NONE_HEAD:
+            return _RETURNED_NONE_KIND
         if len(head) < _HEAD.size:
             return None
         magic, number, length = _HEAD.unpack(head)

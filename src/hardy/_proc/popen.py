@@ -25,7 +25,7 @@ from hardy._proc.interrupted import watch_exit
 from hardy._proc.memory_kills import count_memory_kills
 from hardy._proc.outcome import Kind, OutcomeFile
 from hardy._proc.threads import become_main_thread, warn_of_threads
-from hardy._stdlib.process import flush_std_streams, leave_fork, prepare_exit
+from hardy._stdlib.process import flush_std_streams, leave_fork, make_stdin_ready, prepare_exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Popen(popen_fork.Popen):
         status_unknown: whether it has ended in a way that nobody could learn.
         settling: held by the thread that takes the outcome; others wait for it.
         memory_kills: count of out-of-memory kills when it was started.
+        identity: of the child, where it was known at once; else 0.
     """
 
     method = "fork"
@@ -81,8 +82,7 @@ class Popen(popen_fork.Popen):
         Raises:
             OSError: one cannot be had; none is left.
         """
-        if process_objs:
-            warn_of_threads()
+        by_thread = bool(process_objs) and warn_of_threads()
         popens: list[Popen] = []
         forked = 0
         try:
@@ -91,7 +91,7 @@ class Popen(popen_fork.Popen):
                 popen._prepare(process_obj)
                 popens.append(popen)
             for popen, process_obj in zip(popens, process_objs, strict=True):
-                popen.pid = popen._fork_child(process_obj)
+                popen.pid = popen._fork_child(process_obj, by_thread)
                 forked += 1
             for popen in popens:
                 popen._adopt(popen.pid)
@@ -117,6 +117,7 @@ class Popen(popen_fork.Popen):
         flush_std_streams()
         self.returncode: int | None = None
         self.finalizer = None
+        self.identity = 0
         self.child: Child | None = None
         self.outcome: tuple[Kind, int] | None = None
         self.status_unknown = False
@@ -135,24 +136,27 @@ class Popen(popen_fork.Popen):
         self.result_file.close()
 
     def _launch(self, process_obj: Any) -> None:
-        warn_of_threads()
-        self._adopt(self._fork_child(process_obj))
+        self._adopt(self._fork_child(process_obj, warn_of_threads()))
 
-    def _fork_child(self, process_obj: Any) -> int:
-        """The pid of the child; in the child, its whole life."""
+    def _fork_child(self, process_obj: Any, by_thread: bool) -> int:
+        """The pid of the child; in the child, its whole life. `by_thread`: a thread of hardy's own makes it."""
+        make_stdin_ready()
+        process_obj._result_file = self.result_file
         lifeline.begin_fork(self.slot, process_obj._outlive_parent)
         try:
             pid = os.fork()
-        finally:
-            lifeline.end_fork()
+        except BaseException:
+            lifeline.end_fork(0)
+            raise
         if pid == 0:
+            # From here to the target each function that is called is some pages more to copy.
             code = 1
             try:
                 runtime.hit("proc.child.after_fork")
                 lifeline.check_armed()
-                become_main_thread()
+                if by_thread:
+                    become_main_thread()
                 prepare_exit()
-                process_obj._result_file = self.result_file
                 code = process_obj._bootstrap()
             except KeyboardInterrupt:
                 pass  # the one traceback of a Ctrl-C is that of the parent
@@ -161,13 +165,14 @@ class Popen(popen_fork.Popen):
                 sys.excepthook(*sys.exc_info())
             finally:
                 leave_fork(code)
+        self.identity = lifeline.end_fork(pid)
         return pid
 
     def _adopt(self, pid: int, channel: int = -1, ours: bool = True) -> None:
         """Watch the new process; one that cannot be watched is not left running."""
         runtime.hit("proc.start.after_launch")
         try:
-            self.child = lifeline.watch(pid, self.slot, channel, ours)
+            self.child = lifeline.watch(pid, self.slot, channel, ours, self.identity)
         except BaseException:
             if ours:
                 os.kill(pid, signal.SIGKILL)
@@ -207,7 +212,7 @@ class Popen(popen_fork.Popen):
     def wait(self, timeout: float | None = None) -> int | None:
         if self.returncode is not None or self.child is None:
             return self.returncode
-        if not lifeline.wait_readable(self.child.pidfd, timeout, self.child.identity):
+        if not self.child.wait(timeout):
             return None
         if self._look() is None and timeout is None:
             # A debugger holds the dead child back for a while after its pidfd is ready.

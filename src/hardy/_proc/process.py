@@ -23,10 +23,12 @@ from hardy._proc.outcome import OutcomeFile
 from hardy._stdlib.process import (
     StdlibProcess,
     add_child,
+    change_parent_process,
     discard_child,
     forget_ended_children,
     set_join_of_main,
-    set_parent_process,
+    set_stdin_aside,
+    take_stdin,
 )
 
 TYPE_CHECKING = False
@@ -316,16 +318,22 @@ class BaseProcess(StdlibProcess):
         if parent_sentinel is not None:
             # The stdlib's pipe; a pidfd tells the same, also when a sibling holds the pipe's other end.
             os.close(parent_sentinel)
-        watched = os.dup(lifeline.parent_pidfd())
         run = self.run
 
         def run_and_record() -> None:
             del self.__dict__["run"]
-            set_parent_process(ParentProcess(self._parent_name, self._parent_pid, watched))
+            change_parent_process(ParentProcess)
             child.record(run, file)
 
         self.__dict__["run"] = run_and_record
-        return super()._bootstrap(watched)
+        set_stdin_aside()
+        return super()._bootstrap(lifeline.parent_pidfd())
+
+    @staticmethod
+    def _after_fork() -> None:
+        # The stdlib's `_bootstrap` calls it right after it has seen to standard input.
+        take_stdin()
+        StdlibProcess._after_fork()
 
 
 def can_be_forked(process: Any) -> bool:
@@ -353,17 +361,12 @@ def _settle(ended: Future[None]) -> None:
 
 
 class ParentProcess(BaseProcess):
-    """The parent, in a child: its name, its pid, and whether it lives."""
+    """The parent, in a child: its name, its pid, and whether it lives.
 
-    def __init__(self, name: str, pid: int, sentinel: int) -> None:
-        self._identity = ()
-        self._name = name
-        self._pid = pid
-        self._parent_pid = None  # type: ignore[assignment]
-        self._popen = None
-        self._closed = False
-        self._sentinel = sentinel
-        self._config = {}
+    It is made by the stdlib, with another class (`change_parent_process`).
+    """
+
+    _pid: int
 
     def is_alive(self) -> bool:
         return not lifeline.wait_readable(self._sentinel, 0)

@@ -39,11 +39,9 @@ if _PYTHON_WARNS:
 
 
 def become_main_thread() -> None:
-    """In a forked child: if a thread of hardy's own has forked it, put right what the others were in the midst of."""
-    thread = threading.current_thread()
-    if thread.name.startswith(_OURS):
-        thread.name = "MainThread"
-        begin_imports_again()
+    """In a child that a thread of hardy's own has forked: put right what the others were in the midst of."""
+    threading.current_thread().name = "MainThread"
+    begin_imports_again()
 
 
 @contextlib.contextmanager
@@ -56,8 +54,11 @@ def said_before() -> Iterator[None]:
         _quiet.on = False
 
 
-def warn_of_threads() -> None:
+def warn_of_threads() -> bool:
     """Before a fork: name the threads that the child will not have, if there are any.
+
+    Returns:
+        Whether this thread is one of hardy's own.
 
     Warns:
         ForkWithThreadsWarning: at the user's line.
@@ -66,13 +67,15 @@ def warn_of_threads() -> None:
         # Python counts the threads of the kernel, the lifeline's too, and points at a line of hardy.
         warnings.filterwarnings("ignore", r".*multi-threaded", DeprecationWarning, r"hardy\._proc\.popen")
     if threading.active_count() == 1:
-        return
+        return False
     me = threading.current_thread()
-    if me.name.startswith(_OURS) or getattr(_quiet, "on", False):
-        return
+    if me.name.startswith(_OURS):
+        return True
+    if getattr(_quiet, "on", False):
+        return False
     others = [thread for thread in threading.enumerate() if thread is not me and not thread.name.startswith(_SAFE)]
     if not others:
-        return
+        return False
     names = ", ".join(repr(thread.name) for thread in others[:_MOST_NAMES])
     more = f" and {len(others) - _MOST_NAMES} more" if len(others) > _MOST_NAMES else ""
     warnings.warn(
@@ -82,6 +85,7 @@ def warn_of_threads() -> None:
         ForkWithThreadsWarning,
         stacklevel=_depth_of_user(),
     )
+    return False
 
 
 def _depth_of_user() -> int:
