@@ -117,6 +117,35 @@ def test_start_method_may_be_set_outside_the_guard(method: str) -> None:
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
+MAIN_IN_CHILD = """
+import multiprocessing
+import sys
+import hardy
+
+AT_IMPORT = [__name__, __file__, __package__, __doc__, __spec__, __loader__, __cached__, sys.argv[0]]
+
+def tell():
+    main = sys.modules["__main__"]
+    print(*AT_IMPORT, main is sys.modules["__mp_main__"], main.__file__ == __file__, main.tell is tell, flush=True)
+
+if __name__ == "__main__":
+    for library in (multiprocessing, hardy):
+        process = library.get_context("spawn").Process(target=tell)
+        process.start()
+        process.join()
+"""
+
+
+def test_main_module_is_the_same_in_a_child_as_in_the_stdlibs() -> None:
+    """Its names, its file, and the arguments that it sees while it is imported."""
+    done = run_script(MAIN_IN_CHILD)
+
+    stdlibs, ours = done.stdout.splitlines()
+    assert ours == stdlibs
+    assert ours.startswith("__mp_main__ ")
+    assert done.stderr == ""
+
+
 BROKEN = {
     "main module": ("if __name__ != '__main__': raise LookupError('only here')\n", "could not import the main module"),
     "target": (

@@ -124,7 +124,6 @@ class Popen(popen_fork.Popen):
         self.settling = RLock()
         self.parent_pidfd = lifeline.self_pidfd()
         board.ensure(process.current_process()._name)  # type: ignore[attr-defined]
-        self.memory_kills = count_memory_kills()
         self.result_file = OutcomeFile.create()
         runtime.hit("proc.start.before_claim")
         restarts = process_obj.__dict__.get("_restarts", 0)
@@ -171,6 +170,8 @@ class Popen(popen_fork.Popen):
     def _adopt(self, pid: int, channel: int = -1, ours: bool = True) -> None:
         """Watch the new process; one that cannot be watched is not left running."""
         runtime.hit("proc.start.after_launch")
+        # Here, where the child has begun to run beside us: to be killed for its memory takes it much longer.
+        self.memory_kills = count_memory_kills()
         try:
             self.child = lifeline.watch(pid, self.slot, channel, ours, self.identity)
         except BaseException:

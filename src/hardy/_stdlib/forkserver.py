@@ -32,7 +32,7 @@ from multiprocessing import spawn as _spawn
 from multiprocessing import util as _util
 
 from hardy._stdlib.main_module import import_main, take_main, unguarded_line
-from hardy._stdlib.process import set_parent_process
+from hardy._stdlib.process import make_stdin_ready, set_parent_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,6 +291,7 @@ def load(
                     warnings.simplefilter("always", ImportWarning)
                     warnings.warn(f"the forkserver could not preload {name!r}: {error}", ImportWarning, stacklevel=1)
     _util._flush_std_streams()  # type: ignore[attr-defined] # or each child would print it again
+    make_stdin_ready()
     # What is here now is every child's: not looked through by a collection, its pages stay shared.
     gc.collect()
     gc.freeze()

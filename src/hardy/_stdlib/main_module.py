@@ -7,10 +7,11 @@ process while a module is imported is therefore met by the child too, unless a m
 from __future__ import annotations
 
 import functools
+import io
 import os
 import sys
 import threading
-from types import FrameType
+from types import FrameType, ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,8 +59,35 @@ def import_main(name: str | None, path: str | None) -> None:
 
     if name is not None:
         spawn._fixup_main_from_name(name)  # type: ignore[attr-defined]
-    elif path is not None:
+    elif path is not None and not _import_source(path):
         spawn._fixup_main_from_path(path)  # type: ignore[attr-defined]
+
+
+def _import_source(path: str) -> bool:
+    """Import a main module that is a source file, and do no more than that.
+
+    To find out what a file is, the stdlib imports `pkgutil`, and that `typing`: a twelfth of a start by spawn.
+
+    Returns:
+        False when nothing was done: it is imported already, or the stdlib knows better what it is.
+    """
+    from multiprocessing import spawn
+
+    before = sys.modules["__main__"]
+    stem, extension = os.path.splitext(os.path.basename(path))
+    if extension != ".py" or stem == "ipython" or getattr(before, "__file__", None) == path:
+        return False
+    try:
+        with io.open_code(path) as file:
+            code = compile(file.read(), path, "exec", dont_inherit=True)
+    except (OSError, SyntaxError, ValueError):
+        return False  # it may be a zip file all the same
+    spawn.old_main_modules.append(before)
+    run: Any = spawn.runpy  # type: ignore[attr-defined]
+    main = ModuleType("__mp_main__")
+    main.__dict__.update(run._run_module_code(code, None, "__mp_main__", pkg_name="", script_name=path))
+    sys.modules["__main__"] = sys.modules["__mp_main__"] = main
+    return True
 
 
 def main_is_importable() -> bool:
