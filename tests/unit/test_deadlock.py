@@ -121,6 +121,73 @@ def test_lock_that_is_taken_twice_by_a_thread_is_a_deadlock() -> None:
         lock.__enter__()
 
 
+def test_lock_that_was_its_holders_so_far_may_be_released_by_another(capfd: pytest.CaptureFixture[str]) -> None:
+    """A Lock that only its holders have released waits for itself, as a signal does: no error, not a word."""
+    lock, heard = hardy.Lock(name="signal"), hardy.Event()
+    lock.acquire()
+    lock.release()
+    lock.acquire()
+
+    def release_when_it_has_looked() -> None:
+        assert wait_until(lambda: any(row["stack"] for row in look.own_waits()), LONG_S)
+        heard.wait(SOON_S * 3)
+        lock.release()
+
+    process = hardy.Process(target=release_when_it_has_looked)
+    process.start()
+
+    assert lock.acquire()
+    assert process.result(LONG_S) is None
+    assert capfd.readouterr().err == ""
+
+
+def acquire_both(first: Any, second: Any, here: Any, there: Any) -> str:
+    first.acquire()
+    here.set()
+    there.wait()
+    second.acquire()
+    return "through"
+
+
+def test_circle_of_acquired_locks_is_told_as_what_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+    """What another may release raises nothing: the report says "unless", and when another does, both go on."""
+    first, second, here, there = hardy.Lock(name="a"), hardy.Lock(name="b"), hardy.Event(), hardy.Event()
+    calls = [(first, second, here, there), (second, first, there, here)]
+    processes = [hardy.Process(target=acquire_both, args=args) for args in calls]
+    for each in processes:
+        each.start()
+    said: list[str] = []
+
+    def is_told() -> bool:
+        said.append(capfd.readouterr().err)
+        return "acquire(timeout=...)" in "".join(said)
+
+    assert wait_until(is_told, LONG_S)
+    first.release()
+    second.release()
+
+    assert [each.result(LONG_S) for each in processes] == ["through", "through"]
+    text = "".join(said) + capfd.readouterr().err
+    assert text.count("hardy: a deadlock, unless another thread releases Lock ") == 1
+    assert "holds Lock 'a', taken by acquire()" in text
+
+
+def test_lock_made_to_raise_is_its_holders_alone() -> None:
+    """`Lock(deadlock="raise")`: acquired by acquire() it is in a proof, for nobody else may release it."""
+    lock = hardy.Lock(deadlock="raise")
+    lock.acquire()
+    with pytest.raises(DeadlockError, match="waits for a lock that it holds itself"):
+        lock.acquire()
+
+    error = hardy.Process(target=lock.release)
+    error.start()
+
+    with pytest.raises(AssertionError, match='made with deadlock="raise"'):
+        error.result(LONG_S)
+    lock.release()
+    assert not lock.locked()
+
+
 def test_own_word_of_a_lock_goes_before_the_programs() -> None:
     """`deadlock=` of the lock that is waited for says what is done."""
     deadlock.set_policy(SOON_S, "off")
@@ -280,34 +347,37 @@ def test_wrong_environment_is_named() -> None:
 
 
 def play(line: Line, commands: Any, locks: list[Any]) -> None:
-    """Do what is commanded; after a deadlock, give all locks up."""
-    held: list[int] = []
-    while (number := commands.get()) is not None:
-        if number < 0:
-            locks[held.pop()].__exit__(None, None, None)
+    """Do what is commanded."""
+    while (command := commands.get()) is not None:
+        action, number = command
+        if action == "give":
+            locks[number].release()
             line.say("gave")
             continue
         try:
-            locks[number].__enter__()
+            locks[number].__enter__() if action == "with" else locks[number].acquire()
         except DeadlockError as error:
-            while held:
-                locks[held.pop()].__exit__(None, None, None)
             line.say("deadlock", len(error.cycle))
         else:
-            held.append(number)
             line.say("has")
 
 
 class Table:
-    """Actors, locks, and who by the model holds and waits for which."""
+    """Actors, locks, and who by the model holds and waits for which.
+
+    A Lock that was taken by acquire() may be released by the test itself, which is another process: so a circle through
+    it is no deadlock, and through one that this has happened to, nor is any.
+    """
 
     def __init__(self, crew: Any, kind: Any, actors: int, locks: int) -> None:
         self.reentrant = kind is hardy.RLock
-        made = [kind() for _ in range(locks)]
+        self.locks = made = [kind() for _ in range(locks)]
         self.commands = [hardy.SimpleQueue() for _ in range(actors)]
         self.actors: list[Actor] = [crew.start(play, commands, made) for commands in self.commands]
         self.held: list[list[int]] = [[] for _ in range(actors)]
         self.wants: dict[int, int] = {}
+        self.bare: set[tuple[int, int]] = set()  # (actor, lock), taken or wanted by acquire()
+        self.shared: set[int] = set()  # locks that another than their holder has released
         self.heard = [0] * actors
 
     def owner(self, lock: int) -> int | None:
@@ -319,17 +389,24 @@ class Table:
         return self.actors[at].said[self.heard[at] - 1]
 
     def circle(self, at: int) -> int:
-        """How many wait in the circle that actor `at` closes; 0: it closes none."""
+        """How many wait in the deadlock that actor `at` closes; 0: it closes none."""
         other: int | None = at
+        is_proved = True
         for length in range(1, len(self.actors) + 1):
-            other = self.owner(self.wants[other]) if other in self.wants else None
+            lock = self.wants.get(other, -1) if other is not None else -1
+            other = self.owner(lock) if lock >= 0 else None
+            is_proved &= self.reentrant or ((other, lock) not in self.bare and lock not in self.shared)
             if other == at:
-                return length
+                return length if is_proved else 0
         return 0
 
-    def take(self, at: int, lock: int) -> None:
+    def take(self, at: int, lock: int, action: str) -> None:
         owner = self.owner(lock)
-        self.commands[at].put(lock)
+        self.commands[at].put((action, lock))
+        if action == "acquire" and owner != at:
+            self.bare.add((at, lock))
+        elif owner != at:
+            self.bare.discard((at, lock))
         if owner is None or (self.reentrant and owner == at):
             assert self.says(at) == ("has",)
             self.held[at].append(lock)
@@ -341,23 +418,35 @@ class Table:
             return
         assert self.says(at) == ("deadlock", length)
         del self.wants[at]
-        self.freed(at, len(self.held[at]))
+        while self.held[at]:
+            self.give(at)
 
     def give(self, at: int) -> None:
-        self.commands[at].put(-1)
+        lock = self.held[at].pop()
+        self.commands[at].put(("give", lock))
         assert self.says(at) == ("gave",)
-        self.freed(at, 1)
+        if lock not in self.held[at]:
+            self.pass_on(lock)
 
-    def freed(self, at: int, count: int) -> None:
-        """The last so many of an actor's are given up: whoever waits for one gets it."""
-        gone = {self.held[at].pop() for _ in range(count)} - set(self.held[at])
-        for lock in gone:
-            waiting = [each for each, wanted in self.wants.items() if wanted == lock]
-            if waiting:
-                lucky = self.first_to_speak(waiting)
-                assert self.says(lucky) == ("has",)
-                del self.wants[lucky]
-                self.held[lucky].append(lock)
+    def anybodys(self) -> list[tuple[int, int]]:
+        """What is held, and by whom, that another may release."""
+        held = [(at, lock) for at, locks in enumerate(self.held) for lock in locks]
+        return [(at, lock) for at, lock in held if (at, lock) in self.bare or lock in self.shared]
+
+    def release_anothers(self, at: int, lock: int) -> None:
+        """The test releases what an actor has acquired, whatever that one does now."""
+        self.locks[lock].release()
+        self.shared.add(lock)
+        self.held[at].remove(lock)
+        self.pass_on(lock)
+
+    def pass_on(self, lock: int) -> None:
+        waiting = [each for each, wanted in self.wants.items() if wanted == lock]
+        if waiting:
+            lucky = self.first_to_speak(waiting)
+            assert self.says(lucky) == ("has",)
+            del self.wants[lucky]
+            self.held[lucky].append(lock)
 
     def first_to_speak(self, actors: list[int]) -> int:
         assert wait_until(lambda: any(self.has_news(each) for each in actors), LONG_S)
@@ -374,18 +463,24 @@ class Table:
 @pytest.mark.parametrize("kind", [hardy.Lock, hardy.RLock])
 @pytest.mark.parametrize("seed", range(4))
 def test_deadlock_is_raised_exactly_when_the_model_has_one(kind: Any, seed: int) -> None:
-    """Random orders of locks in real processes: every circle is found by who closes it, and nothing else is."""
+    """Random orders of locks in real processes: every deadlock is found by who closes it, and nothing else is."""
     choice = random.Random(seed)
     board.ensure("test")
     with new_crew() as crew:
         table = Table(crew, kind, actors=4, locks=4)
         for _ in range(40):
             free = [at for at in range(4) if at not in table.wants]
+            anybodys = table.anybodys()
+            if not free or (anybodys and choice.random() < 0.1):
+                table.release_anothers(*choice.choice(anybodys))
+                table.nobody_else_speaks()
+                continue
             at = choice.choice(free)
             if table.held[at] and choice.random() < 0.35:
                 table.give(at)
             else:
-                table.take(at, choice.randrange(4))
+                bare = kind is hardy.Lock and choice.random() < 0.25
+                table.take(at, choice.randrange(4), "acquire" if bare else "with")
             table.nobody_else_speaks()
 
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from helpers import procfs, targets
@@ -275,6 +276,35 @@ def test_queue_and_lock_are_shown_with_what_they_hold() -> None:
     ring = shared["Queue 'numbers'"]
     assert (ring["count"], ring["put"], ring["got"], ring["maxsize"]) == (2, 3, 1, 7)
     assert shared["Lock 'one'"]["holder"] == runtime.self_identity()
+
+
+def test_named_lock_is_shown_while_nobody_waits_for_it(tmp_path: Path) -> None:
+    """Its holder is, too, which has no memory of hardy's; a long name is a digest until somebody waits."""
+    script = tmp_path / "holder.py"
+    names = [f"two  words {os.getpid()}", f"{os.getpid()} " + "long " * 30]
+    script.write_text(
+        "import hardy, sys\nlocks = [hardy.NamedLock(name) for name in sys.argv[1:]]\n"
+        "[lock.acquire() for lock in locks]\nprint(flush=True)\nsys.stdin.readline()\n"
+    )
+    command = [sys.executable, str(script), *names]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+
+        def locks_of(snapshot: Snapshot) -> dict[str, int]:
+            found = (each for each in snapshot.shared if holder.pid in each.pids)
+            return {each.title: runtime.pid_of(each.facts["holder"]) for each in found}
+
+        alone = looked_until(lambda found: found.process(holder.pid))
+        with running(hardy.NamedLock(names[1]).acquire) as (waiter,):
+            waited = looked_until(lambda found: waits_of(found, waiter.pid))
+        holder.communicate("\n", timeout=30)
+
+    assert of_pid(alone, holder.pid).name == "holder.py"
+    short, long = sorted(locks_of(alone).items(), reverse=True)
+    assert short == (f"NamedLock {names[0]!r}", holder.pid)
+    assert long[0].startswith("NamedLock 'sha256-")
+    assert sorted(title[:20] for title in locks_of(waited)) == sorted(f"NamedLock {name!r}"[:20] for name in names)
 
 
 def test_ps_command_gives_json() -> None:

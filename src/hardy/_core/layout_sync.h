@@ -26,6 +26,7 @@ enum {
 #define HDY_TAKEN_WITH 1u /* by `with`: who took it releases it */
 #define HDY_RELEASED_BY_HOLDER 2u
 #define HDY_RELEASED_BY_OTHER 4u
+#define HDY_HOLDERS_OWN 8u /* nobody but its holder may release it */
 
 typedef struct {
     uint32_t kind;      /*  0 creator */
@@ -33,7 +34,7 @@ typedef struct {
     uint64_t owner;     /*  8 anyone, by compare-and-swap or exchange; see sync_lock.h */
     uint64_t thread;    /* 16 the owner: key of the thread that acquired | HDY_TAKEN_*, 0 before it is known */
     uint64_t recovered; /* 24 the owner: identity of the dead one it took the lock from, else 0 */
-    uint32_t habits;    /* 32 anyone, atomic: HDY_RELEASED_*, who has ever released it */
+    uint32_t habits;    /* 32 anyone, atomic: HDY_RELEASED_*, who has ever released it; HDY_HOLDERS_OWN: creator */
 } HDY_ALIGNED hdy_lock;
 _Static_assert(sizeof(hdy_lock) == HDY_CACHE_LINE, "a lock fills one cache line");
 

@@ -12,6 +12,7 @@ cdef extern from "layout_sync.h":
         uint64_t owner
         uint64_t thread
         uint64_t recovered
+        uint32_t habits
     ctypedef struct hdy_event:
         uint32_t kind
         uint32_t word
@@ -24,6 +25,7 @@ cdef extern from "layout_sync.h":
         HDY_SYNC_BARRIER
         HDY_SYNC_RWLOCK
         HDY_TAKEN_WITH
+        HDY_HOLDERS_OWN
 
 cdef extern from "sync_lock.h":
     ctypedef struct hdy_known:

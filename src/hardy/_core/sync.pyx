@@ -62,6 +62,10 @@ cdef enum:
 
 _RELEASED_TOO_OFTEN = "semaphore or lock released too many times"
 _NOT_OWNED = "attempt to release recursive lock not owned by thread"
+_NOT_YOURS = (
+    'attempt to release a Lock that this thread does not hold: it was made with deadlock="raise", which promises that '
+    "its holder releases it. Leave deadlock= out for a lock that is given by one and released by another"
+)
 
 
 cdef int sleep_slice(
@@ -249,13 +253,18 @@ cdef class LockCell(SyncCell):
 
         Raises:
             ValueError: nobody held it.
+            AssertionError: another thread holds it, and it was made with `deadlock="raise"`.
         """
+        cdef int error
         if self.forks != hdy_rt.forks:
             self.recheck()
         # Before it: what the next holder does, it does later.
         if tracing():
             self.trace(HDY_EVENT_LET_GO)
-        if hdy_lock_release(self.at) != 0:
+        error = hdy_lock_release(self.at)
+        if error == -EPERM:
+            raise AssertionError(_NOT_YOURS)
+        if error != 0:
             raise ValueError(_RELEASED_TOO_OFTEN)
 
     def __enter__(self) -> bool:
@@ -308,6 +317,10 @@ cdef class LockCell(SyncCell):
         if self.forks != hdy_rt.forks:
             self.recheck()
         return hdy_lock_is_mine(self.at)
+
+    def _keep_for_holders(self) -> None:
+        """Before anybody else has it: say that nobody but its holder may release it."""
+        self.at.habits = HDY_HOLDERS_OWN
 
     def _count(self) -> int:
         """How often this process holds the lock."""

@@ -156,15 +156,20 @@ static inline int hdy_lock_free(hdy_lock *l)
     return 0;
 }
 
-/* 0, or -EINVAL when it was free. Whoever calls need not be the owner. */
+/* 0, or -EINVAL when it was free. Whoever calls need not be the owner, but for a lock that is its holder's own: then
+ * -EPERM. */
 static inline int hdy_lock_release(hdy_lock *l)
 {
     if (hdy_load_relaxed(&l->owner) == 0)
         return -EINVAL;
 #ifndef HARDY_BLIND
     uint32_t habit = hdy_lock_of_thread(l) ? HDY_RELEASED_BY_HOLDER : HDY_RELEASED_BY_OTHER;
-    if (HDY_UNLIKELY(!(hdy_load_relaxed(&l->habits) & habit)))
+    uint32_t habits = hdy_load_relaxed(&l->habits);
+    if (HDY_UNLIKELY(!(habits & habit))) {
+        if (habit == HDY_RELEASED_BY_OTHER && (habits & HDY_HOLDERS_OWN))
+            return -EPERM; /* so the bit of this habit is never set, and each try comes by here */
         __atomic_or_fetch(&l->habits, habit, __ATOMIC_RELAXED);
+    }
 #endif
     return hdy_lock_free(l);
 }

@@ -5,8 +5,10 @@ deadlock when each holder's own wait is older than the look that saw it hold: si
 only it gives the lock up. A second look at all rows must find the same waits, so that they held at one time.
 
 Left out, for they may end by themselves: waits with a time-out; threads that wait inside of a signal handler, besides;
-and locks that another than their holder may release. A Lock counts as its holder's to release when it was taken by
-`with` or has always been released by its holder, and never by another. An RLock is.
+and a Lock that another than its holder has ever released. A circle is proved when every lock of it is its holder's to
+release: an RLock; a Lock taken by `with`, whose end releases it; a Lock made with deadlock="raise". Of a Lock that was
+taken by acquire() nobody can know who will release it, whatever was done before: then the report says so, and nothing
+is raised. When it is one thread that waits for what it took itself, that is how a lock serves as a signal: no report.
 
 Who acts is the thread whose wait is the youngest: the circle is as old as that wait. The others need do nothing.
 """
@@ -20,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hardy._core import board, look, runtime
 from hardy._sync.owner import describe
-from hardy._sync.waiting import RELEASED_BY_HOLDER, RELEASED_BY_OTHER, TAKEN_WITH, Wait
+from hardy._sync.waiting import HOLDERS_OWN, RELEASED_BY_OTHER, TAKEN_WITH, Wait
 from hardy.errors import DeadlockError
 
 __all__ = ["ACTIONS", "Policy", "Watched", "circle_of", "circle_text", "is_holders_own", "policy", "set_policy"]
@@ -106,7 +108,7 @@ class Watched:
             return _AGAIN_S
         if circle[0] != max(circle, key=_age):
             return _NEVER_S
-        if action == "raise" and may_raise:
+        if action == "raise" and may_raise and all(map(is_holders_own, circle)):
             raise DeadlockError(circle_text(circle), cycle=tuple(_entry(circle, at) for at in range(len(circle))))
         _report(circle)
         return _NEVER_S
@@ -129,19 +131,24 @@ def _age(wait: Wait) -> tuple[int, int, int]:
 
 def is_holders_own(wait: Wait) -> bool:
     """Whether only the holder of what is waited for gives it up."""
-    if wait.kind == "RLock":
-        return True
-    own = wait.how & (TAKEN_WITH | RELEASED_BY_HOLDER)
-    return wait.kind == "Lock" and bool(own) and not wait.how & RELEASED_BY_OTHER
+    return wait.kind == "RLock" or (_may_be_holders_own(wait) and bool(wait.how & (TAKEN_WITH | HOLDERS_OWN)))
+
+
+def _may_be_holders_own(wait: Wait) -> bool:
+    return wait.kind in ("Lock", "RLock") and not wait.how & RELEASED_BY_OTHER
 
 
 def circle_of(row: int, turn: int) -> list[Wait]:
-    """The deadlock that a wait is part of, that wait first; each waits for a lock that the next one holds.
+    """The circle that a wait is part of, that wait first; each waits for a lock that the next one holds.
+
+    It is a deadlock when `is_holders_own` is true for each; else another may release what was taken by acquire().
 
     Returns:
         an empty list when there is none, as far as can be proved.
     """
     circle = _circle([Wait.of(each) for each in look.own_waits()], row, turn)
+    if len(circle) == 1 and not is_holders_own(circle[0]):
+        return []
     if circle:
         # All at one time: none of these waits has ended since it was read.
         now = {(each["row"], each["turn"]) for each in look.own_waits()}
@@ -160,7 +167,7 @@ def _circle(waits: list[Wait], row: int, turn: int) -> list[Wait]:
     at = first
     while at is not None and at not in circle:
         circle.append(at)
-        if at.is_timed or not at.seen_ns or not at.holder_thread or not is_holders_own(at):
+        if at.is_timed or not at.seen_ns or not at.holder_thread or not _may_be_holders_own(at):
             return []
         holder = by_thread.get((at.holder, at.holder_thread))
         if holder is None or holder.since_ns >= at.seen_ns:
@@ -186,7 +193,11 @@ def _taken(wait: Wait) -> str:
 def circle_text(circle: list[Wait]) -> str:
     """The deadlock in words, with every stack, and the mend."""
     now = max(each.seen_ns for each in circle)
-    if len(circle) == 1:
+    others = " or ".join(each.title for each in circle if not is_holders_own(each))
+    if others:
+        unless = f"unless another thread releases {others}, taken by acquire()"
+        lines = [f"a deadlock, {unless}: {len(circle)} threads wait for each other's locks.", ""]
+    elif len(circle) == 1:
         wait = circle[0]
         lines = [f"deadlock: a thread waits for a lock that it holds itself, {wait.title}; it waits for ever.", ""]
     else:
@@ -221,7 +232,11 @@ def _report(circle: list[Wait]) -> None:
     if stream is None:
         return
     text = circle_text(circle)
-    advice = 'hardy.deadlock(action="raise") has DeadlockError raised in the last to wait.'
+    advice = 'hardy.deadlock(action="raise") has DeadlockError raised in the last to wait'
+    if all(map(is_holders_own, circle)):
+        advice += "."
+    else:
+        advice += ', if each Lock was taken by `with` or made with Lock(deadlock="raise").'
     try:
         stream.write(f"hardy: {text}\n{advice}\n")
         stream.flush()

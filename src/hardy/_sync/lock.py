@@ -36,7 +36,9 @@ class Lock(SharedHandle, Recoverable, Watched, sync.LockCell):
         on_owner_death: "warn" gives an `OwnerDiedWarning` to whoever takes the lock from a dead
             owner; "raise" raises `OwnerDied` there, with the lock held.
         deadlock: what is done about a deadlock that this lock is waited for in: "report", "raise"
-            (`DeadlockError`, in the last to wait) or "off"; None: as `hardy.deadlock` says.
+            (`DeadlockError`, in the last to wait) or "off"; None: as `hardy.deadlock` says. "raise"
+            also keeps all but the thread that holds the lock from releasing it, as an `RLock` does:
+            else a circle of waits proves nothing, unless the lock was taken by `with`.
 
     If a process dies here: the next acquirer gets the lock, a warning that names the dead process,
     and `recovered` is true until it releases.
@@ -56,6 +58,8 @@ class Lock(SharedHandle, Recoverable, Watched, sync.LockCell):
             self._deadlock = check_deadlock(deadlock)
         self._raises = check_on_owner_death(on_owner_death)
         self._create(check_name(name))
+        if deadlock == "raise":
+            self._keep_for_holders()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}(owner={_holder(self)})>"

@@ -33,7 +33,7 @@ from typing import Any
 from hardy._core import board, runtime, tracer
 from hardy._sync.deaths import Recoverable, check_on_owner_death
 
-__all__ = ["NamedLock"]
+__all__ = ["NamedLock", "named_lock_prefix"]
 
 runtime._declare(
     "namedlock.acquire.after_bind",
@@ -70,6 +70,11 @@ def _close_in_child() -> None:
 
 
 os.register_at_fork(before=_fork_guard.acquire, after_in_parent=_fork_guard.release, after_in_child=_close_in_child)
+
+
+def named_lock_prefix() -> str:
+    """With what the abstract addresses of this user's named locks begin, behind their zero byte."""
+    return f"hardy-lock-{os.getuid()}-"
 
 
 def _open() -> socket.socket:
@@ -125,14 +130,19 @@ class NamedLock(Recoverable):
         self._forks = runtime.fork_count()
 
     @property
-    def _address(self) -> bytes:
-        prefix = b"\0hardy-lock-%d-" % os.getuid()
+    def _key(self) -> str:
+        """What the kernel knows it by, and whoever looks from outside: the name where that has room."""
         encoded = self.name.encode("utf-8", "surrogatepass")
-        if len(prefix) + len(encoded) > _MOST_ADDRESS_BYTES or not (self.name.isascii() and self.name.isprintable()):
+        room = _MOST_ADDRESS_BYTES - len(named_lock_prefix()) - 1
+        if len(encoded) > room or not (self.name.isascii() and self.name.isprintable()):
             import hashlib  # loads OpenSSL, which few names need
 
-            encoded = b"sha256-" + hashlib.sha256(encoded).hexdigest().encode()
-        return prefix + encoded
+            return f"sha256-{hashlib.sha256(encoded).hexdigest()}"
+        return self.name
+
+    @property
+    def _address(self) -> bytes:
+        return f"\0{named_lock_prefix()}{self._key}".encode()
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """True once this process holds the lock.
@@ -155,7 +165,7 @@ class NamedLock(Recoverable):
                 if not block or (end is not None and time.monotonic() >= end):
                     return False
                 if shown is None:
-                    shown = board.NamedWait(self.name, tracer.number_of(self.name), end is not None)
+                    shown = board.NamedWait(self.name, tracer.number_of(self._key), end is not None)
                 died = self._wait_for_holder(end, shown) or died
         finally:
             if shown is not None:
@@ -166,7 +176,7 @@ class NamedLock(Recoverable):
         if died:
             self._tell(died)
         if tracer.active():
-            tracer.holds(self.name, tracer.number_of(self.name), True)
+            tracer.holds(self.name, tracer.number_of(self._key), True)
         return True
 
     def _tell(self, died: int) -> None:
@@ -248,7 +258,7 @@ class NamedLock(Recoverable):
             raise ValueError("named lock released too many times: this handle does not hold it in this process")
         self._recovered = False
         if tracer.active():
-            tracer.holds(self.name, tracer.number_of(self.name), False)
+            tracer.holds(self.name, tracer.number_of(self._key), False)
         runtime.hit("namedlock.release.before_shutdown")
         holding.shutdown(socket.SHUT_RD)
         runtime.hit("namedlock.release.after_shutdown")

@@ -25,7 +25,8 @@ _KINDS = {
     13: ("NamedLock", "acquire"),
 }
 
-TAKEN_WITH, RELEASED_BY_HOLDER, RELEASED_BY_OTHER = 1, 2, 4
+# How a lock was taken, and who has ever released it (layout_sync.h).
+TAKEN_WITH, RELEASED_BY_HOLDER, RELEASED_BY_OTHER, HOLDERS_OWN = 1, 2, 4, 8
 
 
 def object_title(kind: str, label: dict[str, Any]) -> str:

@@ -13,8 +13,10 @@ __all__ = ["deadlock"]
 def deadlock(after: float = 5.0, action: str = "report") -> None:
     """Say what is done when locks are waited for in a circle; in this process, and those that it starts from now on.
 
-    A deadlock is proved, not guessed: a circle of `RLock`s, or of `Lock`s that only their holder releases, each waited
-    for without a time-out. The last of its threads to wait looks for it.
+    A deadlock is proved, not guessed: a circle of `RLock`s, of `Lock`s that were taken by `with`, and of such as were
+    made with `deadlock="raise"`, each waited for without a time-out. The last of its threads to wait looks for it. A
+    circle of two or more with a `Lock` that was taken by `acquire()`, which another may release, is reported with that
+    word, and never raised.
 
     Args:
         after: for how many seconds a lock must have been waited for.

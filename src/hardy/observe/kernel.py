@@ -6,9 +6,12 @@ import os
 import stat
 from typing import NamedTuple
 
-__all__ = ["Memfd", "Stat", "count_threads", "hardy_memfds", "pids", "read_command", "read_stat"]
+__all__ = ["Memfd", "Opened", "Stat", "count_threads", "named_locks", "opened_by", "pids", "read_command", "read_stat"]
 
 _PREFIX = "/memfd:hardy-"
+_SOCKET = "socket:["
+# In /proc/net/unix: it takes connections (SO_ACCEPTCON). Who holds a named lock does; a waiter's end does not.
+_LISTENS = 0x10000
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
@@ -43,6 +46,13 @@ class Memfd(NamedTuple):
     fd: int
     name: str
     inode: int
+
+
+class Opened(NamedTuple):
+    """What a process has open of hardy's: memory, and sockets that are named locks, as the kernel calls them."""
+
+    memfds: list[Memfd]
+    named_locks: list[str]
 
 
 def pids() -> list[int]:
@@ -92,14 +102,31 @@ def count_threads(pid: int) -> int:
     return count
 
 
-def hardy_memfds(pid: int) -> list[Memfd]:
-    """Hardy's memory that a process has open; empty when it is another user's."""
+def named_locks(prefix: str) -> dict[int, str]:
+    """The named locks that are held in this network namespace: what stands behind the prefix, by the socket's inode."""
+    found = {}
+    try:
+        with open("/proc/net/unix", encoding="utf-8", errors="replace") as table:
+            for line in table:
+                fields = line.rstrip("\n").split(" ", 6)
+                if f" @{prefix}" in line and int(fields[3], 16) & _LISTENS:
+                    # The name may have spaces; the inode is padded with them.
+                    inode, _, path = fields[6].lstrip().partition(" ")
+                    if path.startswith(f"@{prefix}"):
+                        found[int(inode)] = path[len(prefix) + 1 :]
+    except OSError:
+        return {}  # there is no such file: a kernel without Unix sockets, or /proc is shut
+    return found
+
+
+def opened_by(pid: int, locks: dict[int, str]) -> Opened:
+    """What a process has open of hardy's; nothing when it is another user's. `locks`: as from `named_locks`."""
     folder = f"/proc/{pid}/fd"
-    found = []
+    found, held = [], []
     try:
         names = os.listdir(folder)
     except OSError:
-        return []
+        return Opened([], [])
     for name in names:
         path = f"{folder}/{name}"
         try:
@@ -107,6 +134,10 @@ def hardy_memfds(pid: int) -> list[Memfd]:
             # The link's own mode tells how it is open: to be read alone, by one who only looks, as we do.
             if target.startswith(_PREFIX) and os.lstat(path).st_mode & stat.S_IWUSR:
                 found.append(Memfd(pid, int(name), target[len(_PREFIX) :].partition(" ")[0], os.stat(path).st_ino))
+            elif (
+                locks and target.startswith(_SOCKET) and (lock := locks.get(int(target[len(_SOCKET) : -1]))) is not None
+            ):
+                held.append(lock)
         except OSError:
             continue  # closed meanwhile
-    return found
+    return Opened(found, held)

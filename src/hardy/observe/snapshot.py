@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from hardy._core import runtime
+from hardy._core import runtime, tracer
+from hardy._sync.named import named_lock_prefix
 from hardy._sync.waiting import Wait, object_title
 from hardy.observe import kernel
 from hardy.observe.memory import Memory, Reader
@@ -206,7 +207,9 @@ class Watcher:
 
     def take(self) -> Snapshot:
         """What all programs do now."""
-        memfds = {pid: found for pid in kernel.pids() if (found := kernel.hardy_memfds(pid))}
+        locks = kernel.named_locks(named_lock_prefix())
+        opened = {pid: found for pid in kernel.pids() if any(found := kernel.opened_by(pid, locks))}
+        memfds = {pid: found.memfds for pid, found in opened.items()}
         memories = self._reader.read([each for found in memfds.values() for each in found])
         boards = {inode: memory for inode, memory in memories.items() if memory.kind == "board"}
         # The waits before the objects: who is said to hold a lock that is waited for then holds it, or did since.
@@ -216,7 +219,7 @@ class Watcher:
         programs = _programs(memfds, rows)
         names = {row["identity"]: row["name"] for found in rows.values() for row in found}
         names |= {each.identity: each.name for program in programs for each in program.processes}
-        shared = _shared(memories, memfds)
+        shared = _shared(memories, memfds) + _held_named_locks(opened)
         snapshot = Snapshot(time.monotonic_ns(), programs, shared, list(self._reader.notes), names)
         _add_waits(snapshot, waits)
         _add_pools(snapshot, memories, memfds)
@@ -360,6 +363,24 @@ def _shared(memories: dict[int, Memory], memfds: dict[int, list[kernel.Memfd]]) 
     return shared
 
 
+def _held_named_locks(opened: dict[int, kernel.Opened]) -> list[Shared]:
+    """They lie in no memory of hardy's: each is a socket of the process that holds it."""
+    found: dict[str, Shared] = {}
+    for pid, each in opened.items():
+        for key in each.named_locks:
+            holder = runtime.identity_of(pid)
+            if not holder:
+                continue  # it has ended meanwhile
+            label = {"text": key, "is_named": True, "number": 1}
+            facts = {"label": label, "place": 0, "holder": holder, "holder_thread": 0, "how": 0}
+            title = object_title("NamedLock", label)
+            made = found.setdefault(key, Shared("NamedLock", title, tracer.number_of(key), 0, facts))
+            # A child that C code forked has it open too; the lock was taken by the older of the two.
+            made.facts["holder"] = min(holder, made.facts["holder"])
+            made.pids.append(pid)
+    return list(found.values())
+
+
 def _add_waits(snapshot: Snapshot, waits: list[Wait]) -> None:
     processes = {each.identity: each for program in snapshot.programs for each in program.processes}
     objects = {(each.segment, each.place): each for each in snapshot.shared}
@@ -367,8 +388,11 @@ def _add_waits(snapshot: Snapshot, waits: list[Wait]) -> None:
         process = processes.get(wait.identity)
         if process is not None:
             process.waits.append(wait)
-            if wait.kind == "NamedLock" and (wait.segment, 0) not in objects:
-                # It lies in no memory: it is known by those who wait for it.
+            known = objects.get((wait.segment, 0)) if wait.kind == "NamedLock" else None
+            if known is not None:
+                known.title = wait.title  # the kernel has a long name as a digest alone
+            elif wait.kind == "NamedLock":
+                # Its holder is another's, or lives in another network namespace: known by those who wait for it.
                 facts = {"label": wait.label, "place": 0, "holder": wait.holder, "holder_thread": 0, "how": 0}
                 objects[wait.segment, 0] = Shared(wait.kind, wait.title, wait.segment, 0, facts)
                 snapshot.shared.append(objects[wait.segment, 0])
