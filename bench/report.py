@@ -56,7 +56,8 @@ _HOW = """\
 - Locks: acquire, add 1 to a number in shared memory, release. The number proves the exclusion, and its cost
   (some 50 ns) is in every figure. With two processes, the time is from the first start to the last end.
 - "Looked at by nobody" runs the release and a build of the same source that leaves out what shows to others what a
-  process does (`HARDY_BLIND=1`): the hooks of a trace, the rows of who waits, the habits by which deadlocks are proved.
+  process does (`HARDY_BLIND=1`): the hooks of a trace, the rows of who waits, the habits by which deadlocks are proved,
+  the tally of a pool's calls and the names of what its workers run.
   Each measurement is an interpreter of its own. "again" is that same build once more: what a build differs from itself.
 - The main job is that of `hardy demo`, one round, without kills. A trace is drawn when the job is over, uncounted.
 - Pools have two workers, forked (loky has a way of its own), in a fresh interpreter; all results are checked. The time

@@ -11,12 +11,20 @@ from bench.processes import BenchError, run_python
 
 __all__ = ["OFF_FAMILY", "ON_FAMILY", "cells"]
 
-OFF_FAMILY = "Looked at by nobody: trace hooks and wait rows, beside a build without"
+OFF_FAMILY = "Looked at by nobody: trace hooks, wait rows and tallies of pools, beside a build without"
 ON_FAMILY = "The main job while a trace is recorded"
 # A folder with the build that leaves both out; `make bench` makes it.
 _BLIND = os.environ.get("HARDY_BENCH_BLIND", "")
 _BASELINE = "without"
-_WHAT = ("put and get", "int, one way", "Lock", "Semaphore")
+# Each with the most operations of one measurement.
+_WHAT: dict[str, int | None] = {
+    "put and get": None,
+    "int, one way": None,
+    "Lock": None,
+    "Semaphore": None,
+    "submit": 50_000,
+    "map of ints": 1_000_000,
+}
 
 
 def _run(what: str, folder: str, count: int) -> float:
@@ -31,9 +39,9 @@ def _run(what: str, folder: str, count: int) -> float:
 def cells() -> Iterator[Cell]:
     """The fast ways, on both builds, and the first of them twice: what a build differs from itself; the main job."""
     if _BLIND:
-        for what in _WHAT:
+        for what, most in _WHAT.items():
             without = partial(_run, what, _BLIND)
             contenders = {_BASELINE: without, "hardy": partial(_run, what, ""), f"{_BASELINE}, again": without}
-            yield Cell(OFF_FAMILY, what, contenders, _BASELINE, {"hardy": Aim(0.97)})
+            yield Cell(OFF_FAMILY, what, contenders, _BASELINE, {"hardy": Aim(0.97)}, most)
     jobs = {"hardy": partial(_run, "main job", ""), "hardy, traced": partial(_run, "main job, traced", "")}
     yield Cell(ON_FAMILY, "words of the standard library", jobs, "hardy", {"hardy, traced": Aim(0.95)}, most=1)

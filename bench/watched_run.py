@@ -18,6 +18,7 @@ from bench.locks import _measure as measure_lock
 from bench.messages import MESSAGES
 from bench.one_way import _measure as measure_one_way
 from bench.peers.hardy_queue import HardyQueue
+from bench.pool_run import hardy_executor, hardy_pool, map_ints, submit
 from hardy.apps.demo.job import run_job
 
 
@@ -29,6 +30,16 @@ def _put_and_get(count: int) -> float:
         put(1)
         get()
     return time.perf_counter() - start
+
+
+def _submit(count: int) -> float:
+    with hardy_executor() as side:
+        return submit(side, count)
+
+
+def _map(count: int) -> float:
+    with hardy_pool() as side:
+        return map_ints(side, count)
 
 
 def _main_job(count: int) -> float:
@@ -50,6 +61,8 @@ _MEASURES: dict[str, Callable[[int], float]] = {
     "int, one way": partial(measure_one_way, HardyQueue, MESSAGES[0], False),
     "Lock": partial(measure_lock, hardy.Lock, 1),
     "Semaphore": partial(measure_lock, hardy.Semaphore, 1),
+    "submit": _submit,
+    "map of ints": _map,
     "main job": _main_job,
     "main job, traced": _main_job_traced,
 }

@@ -182,7 +182,7 @@ def test_lock_made_to_raise_is_its_holders_alone() -> None:
     error = hardy.Process(target=lock.release)
     error.start()
 
-    with pytest.raises(AssertionError, match='made with deadlock="raise"'):
+    with pytest.raises(AssertionError, match='deadlock="raise" keeps it for its holder'):
         error.result(LONG_S)
     lock.release()
     assert not lock.locked()

@@ -69,8 +69,8 @@ def test_wait_is_shown_with_what_is_waited_for() -> None:
     expected = {
         lock.acquire: "acquire Lock 'stock'",
         rlock.acquire: "acquire RLock 'desk'",
-        rwlock.acquire_read: "acquire_read of RWLock 'book'",
-        rwlock.acquire_write: "acquire_write of RWLock 'book'",
+        rwlock.acquire_read: "acquire (to read) RWLock 'book'",
+        rwlock.acquire_write: "acquire (to write) RWLock 'book'",
         semaphore.acquire: "acquire Semaphore 'seats'",
         event.wait: "wait for Event 'go'",
         barrier.wait: "wait at Barrier 'meet'",

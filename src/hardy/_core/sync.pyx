@@ -43,9 +43,7 @@ cdef extern from "sync_lock.h":
     bint hdy_event_passed(hdy_event *e, uint32_t since, uint32_t *seen) noexcept nogil
     void hdy_lock_slept() noexcept nogil
     void hdy_event_slept() noexcept nogil
-    int hdy_futex_wait_either(
-        uint32_t *word, uint32_t seen, uint32_t *other, uint32_t other_seen, int64_t deadline_ns
-    ) noexcept nogil
+    int hdy_futex_wait_either(uint32_t *word, uint32_t seen, uint32_t *too, uint32_t its, int64_t until) noexcept nogil
     uint64_t hdy_load(uint64_t *p) noexcept nogil
     uint32_t hdy_load_32 "hdy_load"(uint32_t *p) noexcept nogil
     size_t hdy_fp_count() noexcept nogil
@@ -62,10 +60,7 @@ cdef enum:
 
 _RELEASED_TOO_OFTEN = "semaphore or lock released too many times"
 _NOT_OWNED = "attempt to release recursive lock not owned by thread"
-_NOT_YOURS = (
-    'attempt to release a Lock that this thread does not hold: it was made with deadlock="raise", which promises that '
-    "its holder releases it. Leave deadlock= out for a lock that is given by one and released by another"
-)
+_NOT_YOURS = 'attempt to release a Lock that another thread holds: deadlock="raise" keeps it for its holder'
 
 
 cdef int sleep_slice(
@@ -262,10 +257,8 @@ cdef class LockCell(SyncCell):
         if tracing():
             self.trace(HDY_EVENT_LET_GO)
         error = hdy_lock_release(self.at)
-        if error == -EPERM:
-            raise AssertionError(_NOT_YOURS)
         if error != 0:
-            raise ValueError(_RELEASED_TOO_OFTEN)
+            raise AssertionError(_NOT_YOURS) if error == -EPERM else ValueError(_RELEASED_TOO_OFTEN)
 
     def __enter__(self) -> bool:
         if self.forks != hdy_rt.forks:

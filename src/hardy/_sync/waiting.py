@@ -12,8 +12,8 @@ __all__ = ["Wait", "object_title"]
 _KINDS = {
     1: ("Lock", "acquire"),
     2: ("RLock", "acquire"),
-    3: ("RWLock", "acquire_read of"),
-    4: ("RWLock", "acquire_write of"),
+    3: ("RWLock", "acquire (to read)"),
+    4: ("RWLock", "acquire (to write)"),
     5: ("Semaphore", "acquire"),
     6: ("Event", "wait for"),
     7: ("Condition", "wait for"),

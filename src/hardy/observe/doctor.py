@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hardy._core import runtime
 from hardy._sync.deadlock import is_holders_own
 from hardy._sync.waiting import TAKEN_WITH, Wait
 from hardy.observe.kernel import count_threads
@@ -22,6 +23,7 @@ __all__ = ["Finding", "Report", "examine", "report_text"]
 # Between two looks: what has not moved meanwhile is taken for stuck.
 _BETWEEN_S = 0.3
 _LONG_S = 5.0
+_MOST_NAMED = 4
 _MAY_NOT_TRACE = (
     "The system does not let this user trace it: run hardy as root or as that process's user, in a container with "
     "--cap-add SYS_PTRACE, and with kernel.yama.ptrace_scope at 0."
@@ -126,6 +128,18 @@ class _Doctor:
         who = self.now.name_of(wait.identity)
         return who if wait.tid == wait.pid else f"thread {wait.tid} of {who}"
 
+    def _does(self, wait: Wait) -> str:
+        """As in "waits to acquire Lock 'a'" and "waits at Barrier 'gate' (2 of 3 are there)"."""
+        text, shared = self.now.wait_text(wait), self.now.shared_at(wait.segment, wait.place)
+        there = (
+            f" ({shared.facts['value']} of {shared.facts['bound']} are there)"
+            if wait.kind == "Barrier" and shared
+            else ""
+        )
+        return (
+            f"waits{text.removeprefix('wait') if text.startswith('wait ') else f' to {text}'}{there}, {self._age(wait)}"
+        )
+
     def _age(self, wait: Wait) -> str:
         return f"for {duration_text((self.now.taken_ns - wait.since_ns) / 1e9)}"
 
@@ -158,7 +172,7 @@ class _Doctor:
         return found
 
     def _deadlock(self, circle: list[Wait]) -> Finding:
-        lines = [f"{self._who(each)} waits to {self.now.wait_text(each)}, {self._age(each)}" for each in circle]
+        lines = [f"{self._who(each)} {self._does(each)}" for each in circle]
         certain = all(is_holders_own(each) or each.kind == "process" for each in circle)
         if any(each.is_timed for each in circle):
             mend = "one of them waits with a time-out and will give up; take locks in the same order everywhere."
@@ -170,6 +184,10 @@ class _Doctor:
                 "to go on now, kill one of them."
             )
         kind = "deadlock" if certain else "circle"
+        if len(circle) == 1:
+            mend = "use an RLock, or do not take it where it is held already; to go on now, kill it."
+            mend = mend if certain else f"if nobody else releases it, {mend}"
+            return Finding(kind, f"{lines[0]}, which it holds itself", mend)
         return Finding(kind, f"they wait for each other: {'; '.join(lines)}; and so round", mend)
 
     # ---- what keeps others waiting ----
@@ -179,7 +197,7 @@ class _Doctor:
         for process in self.program.processes:
             if process.state == "stopped":
                 kept = sum(each.holder == process.identity for each in self.waits)
-                also = f", and {kept} wait for locks that it holds" if kept else ""
+                also = f", and {_waits(kept)} for locks that it holds" if kept else ""
                 found.append(Finding("stopped", f"{_of(process)} is stopped{also}", f"kill -CONT {process.pid}"))
         return found
 
@@ -199,11 +217,13 @@ class _Doctor:
             process = next((each for each in self.program.processes if each.identity == holder), None)
             if process is None or process.state == "stopped":
                 continue
+            if process.state == "waiting" and not shared.facts["holder_thread"]:
+                continue  # which thread of it holds a named lock is not known
             doing = "is on the processor" if process.state == "running" else "waits for something that is not hardy's"
             found.append(
                 Finding(
                     "held",
-                    f"{shared.title} is held by {_of(process)}, which {doing}; {len(shared.waits)} wait for it, the "
+                    f"{shared.title} is held by {_of(process)}, which {doing}; {_waits(len(shared.waits))} for it, the "
                     f"longest for {duration_text(longest)}",
                     "hold it for less, or let waiters give up with acquire(timeout=...)",
                 )
@@ -215,21 +235,40 @@ class _Doctor:
         for shared in self.shared:
             if "Semaphore" not in shared.kind or shared.facts["value"] or not shared.waits:
                 continue
-            holders = shared.facts["holders"]
-            living = ", ".join(f"{self.now.name_of(each)} has {count}" for each, count in holders) or "none by `with`"
-            bound = shared.facts["bound"]
+            holders, bound = shared.facts["holders"], shared.facts["bound"]
             lost = bound - sum(count for _, count in holders) if bound else None
-            bare = f"; {lost} were taken by a bare acquire()" if lost else ""
-            if holders and not lost:
-                mend = "it is in use: give it more permits, or hold them for less"
-            else:
+            may_be_lost = lost or (lost is None and not holders)
+            dead = self._who_ended() if may_be_lost else ""
+            longest = max(self.now.taken_ns - each.since_ns for each in shared.waits) / 1e9
+            # In use, or a signal that has yet to be given: that is as it should be, for a while.
+            if not lost and not dead and longest < _LONG_S:
+                continue
+            living = ", ".join(f"{self.now.name_of(each)} has {count}" for each, count in holders) or "none by `with`"
+            text = f"{shared.title} has no permit left, {_waits(len(shared.waits))}: {living}"
+            if lost:
+                text += f"; {lost} {'was' if lost == 1 else 'were'} taken by a bare acquire()"
+            if dead:
+                text += f"; who takes by a bare acquire() is not recorded: of those who have ended it may be {dead}"
                 mend = (
-                    "what was taken by a bare acquire() does not come back when its taker dies: take permits by "
-                    "`with`, and give back what is missing by release()"
+                    "a bare acquire() does not come back when its taker dies: take permits by `with`, and give back "
+                    "what is missing by release()"
                 )
-            waiters = f"{len(shared.waits)} wait"
-            found.append(Finding("semaphore", f"{shared.title} has no permit left, {waiters}: {living}{bare}", mend))
+            elif may_be_lost:
+                text += "; who takes by a bare acquire() is not recorded, and nobody has ended: it is one that lives"
+                mend = "whoever took a permit, or is to give one as a signal, must release(); take permits by `with`"
+            else:
+                mend = "it is in use: give it more permits, or hold them for less"
+            found.append(Finding("semaphore", text, mend))
         return found
+
+    def _who_ended(self) -> str:
+        """Processes of this program that have ended, those that were killed and the latest first; "" when none has."""
+        pids = {each.pid for each in self.program.processes}
+        dead = [each for each in reversed(self.now.dead) if pids & each.pids]
+        dead.sort(key=lambda each: each.ending.startswith("exit"))
+        named = [f"{each.name!r} (pid {runtime.pid_of(each.identity)}, {each.ending})" for each in dead[:_MOST_NAMED]]
+        more = [f"{len(dead) - _MOST_NAMED} more"] if len(dead) > _MOST_NAMED else []
+        return " or ".join(named + more)
 
     def _queues(self) -> list[Finding]:
         found = []
@@ -248,7 +287,7 @@ class _Doctor:
                 found.append(
                     Finding(
                         "unfed",
-                        f"{shared.title} is empty, {len(getters)} wait to get from it, and everyone else who has it "
+                        f"{shared.title} is empty, {_waits(len(getters))} to get from it, and everyone else who has it "
                         "waits too",
                         "say when there is no more: close() it in every process that puts, or put one None a reader",
                     )
@@ -256,7 +295,7 @@ class _Doctor:
         return found
 
     def _unread(self, shared: Shared, count: int, others: list[Wait]) -> Finding:
-        waits = f", and {len(others)} wait for somebody to take them" if others else ""
+        waits = f", and {_waits(len(others))} for somebody to take them" if others else ""
         taken = "none was ever taken" if not shared.facts["got"] else "none is being taken"
         return Finding(
             "unread",
@@ -280,7 +319,7 @@ class _Doctor:
         if not living or not inside or not all(self._waits_for_good(each.pid) for each in living):
             return []
         roots = [each for each in self.waits if each.kind != "process"] or self.waits
-        lines = "; ".join(f"{self._who(each)} waits to {self.now.wait_text(each)}, {self._age(each)}" for each in roots)
+        lines = "; ".join(f"{self._who(each)} {self._does(each)}" for each in roots)
         mend = "whoever is to wake them must do so before it waits or ends itself; or wait with a time-out"
         return [Finding("stuck", f"every thread of every process waits, none with a time-out: {lines}", mend)]
 
@@ -335,6 +374,10 @@ def _way_back(start: Wait, blockers: Callable[[Wait], list[Wait]]) -> list[Wait]
                 came_from[_id(each)] = at
                 todo.append(each)
     return []
+
+
+def _waits(count: int) -> str:
+    return f"{count} waits" if count == 1 else f"{count} wait"
 
 
 def _id(wait: Wait) -> tuple[int, int]:

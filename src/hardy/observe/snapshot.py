@@ -10,10 +10,11 @@ from typing import Any
 from hardy._core import runtime, tracer
 from hardy._sync.named import named_lock_prefix
 from hardy._sync.waiting import Wait, object_title
+from hardy.errors import ending_text
 from hardy.observe import kernel
 from hardy.observe.memory import Memory, Reader
 
-__all__ = ["Desk", "Pool", "Process", "Program", "Shared", "Snapshot", "Watcher"]
+__all__ = ["Dead", "Desk", "Pool", "Process", "Program", "Shared", "Snapshot", "Watcher"]
 
 
 @dataclass
@@ -49,6 +50,22 @@ class Process:
     threads: int = 0
     started_s: float = 0.0
     trouble: str = ""
+
+
+@dataclass
+class Dead:
+    """A process that has ended, of a program that goes on.
+
+    Attributes:
+        identity, name: as of a `Process`.
+        ending: how, as in "SIGKILL" or "exit 0".
+        pids: the program's processes that live.
+    """
+
+    identity: int
+    name: str
+    ending: str
+    pids: set[int]
 
 
 @dataclass
@@ -148,6 +165,7 @@ class Snapshot:
         notes: what could not be read, and why.
         names: of all processes that are known by one, the dead too, by identity.
         pools: the pools that have workers.
+        dead: who has ended, the oldest first, as far as the board has room for them.
     """
 
     taken_ns: int
@@ -156,6 +174,7 @@ class Snapshot:
     notes: list[str]
     names: dict[int, str]
     pools: list[Pool] = field(default_factory=list)
+    dead: list[Dead] = field(default_factory=list)
 
     def process(self, pid: int) -> Process | None:
         """The process of that pid."""
@@ -223,6 +242,7 @@ class Watcher:
         snapshot = Snapshot(time.monotonic_ns(), programs, shared, list(self._reader.notes), names)
         _add_waits(snapshot, waits)
         _add_pools(snapshot, memories, memfds)
+        snapshot.dead = [each for found in rows.values() for each in _dead(found)]
         return snapshot
 
 
@@ -245,6 +265,15 @@ def _programs(memfds: dict[int, list[kernel.Memfd]], rows: dict[int, list[dict[s
     for pid in sorted(members, key=lambda pid: (stats[pid].start_ticks, pid)):
         groups.setdefault(_root(pid, processes), []).append(processes[pid])
     return [Program(root, _in_tree_order(root, group)) for root, group in groups.items()]
+
+
+def _dead(rows: list[dict[str, Any]]) -> list[Dead]:
+    pids = {runtime.pid_of(row["identity"]) for row in rows if not row["has_ended"]}
+    return [
+        Dead(row["identity"], row["name"], ending_text(os.waitstatus_to_exitcode(row["status"])), pids)
+        for row in rows
+        if row["status"] is not None
+    ]
 
 
 def _identity(stat: kernel.Stat) -> int:
