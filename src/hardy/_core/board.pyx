@@ -35,8 +35,12 @@ _BEGINS = "multiprocessing/process.py"
 _PACKAGE = _os.path.dirname(_os.path.dirname(_os.path.abspath(__file__))) + _os.sep
 _STDLIB = _os.path.dirname(_os.path.abspath(_os.__file__)) + _os.sep
 # Nobody made his mistake there.
-_NOT_THE_USERS = tuple(_STDLIB + each for each in ("multiprocessing" + _os.sep, "concurrent" + _os.sep, "threading.py",
-                                                "contextlib.py"))
+_NOT_THE_USERS = (
+    _STDLIB + "multiprocessing" + _os.sep,
+    _STDLIB + "concurrent" + _os.sep,
+    _STDLIB + "threading.py",
+    _STDLIB + "contextlib.py",
+)
 
 # Keeps the mapping for as long as the process lives: other extensions hold pointers into it.
 cdef Segment _segment = None
