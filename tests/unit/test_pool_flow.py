@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import gc
 import itertools
+import threading
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -203,6 +204,29 @@ def test_executor_ends_its_workers_at_once(name: str, tmp_path: Path) -> None:
 
     assert isinstance(future.exception(GIVE_UP_S), hardy.PoolBroken)
     assert wait_dead(int((tmp_path / "pid").read_text()))
+
+
+@pytest.mark.filterwarnings("ignore::hardy.ForkWithThreadsWarning", "ignore:.*multi-threaded:DeprecationWarning")
+def test_first_tasks_run_at_once_when_two_threads_give_them(tmp_path: Path) -> None:
+    """The thread that comes while the other one starts the workers finds them all."""
+    for number in range(3):
+        path, go = str(tmp_path / str(number)), threading.Barrier(2)
+        with hardy.ProcessPoolExecutor(2, hardy.get_context("fork")) as executor:
+            futures: list[concurrent.futures.Future[Any]] = []
+
+            def give(*call: Any, go: Any = go, executor: Any = executor, futures: list[Any] = futures) -> None:
+                go.wait()
+                futures.append(executor.submit(*call))
+
+            threads = [
+                threading.Thread(target=give, args=call) for call in ((wait_for_file, path), (Path.touch, Path(path)))
+            ]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+            assert not concurrent.futures.wait(futures, GIVE_UP_S).not_done
 
 
 @pytest.mark.parametrize("kind", ["executor", "pool"])

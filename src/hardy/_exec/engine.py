@@ -230,9 +230,7 @@ class Engine(Sharing):
         """
         from hardy._exec.collector import Collector
 
-        # Before the workers, who would keep the processors busy while one waits for it to begin.
-        self.thread = threading.Thread(target=Collector(self).run, name=f"hardy-{self.title}", daemon=True)
-        self.thread.start()
+        collector = Collector(self)
         try:
             together: list[tuple[Slot, Any]] = []
             while self._unstarted and not self._on_demand:
@@ -247,6 +245,10 @@ class Engine(Sharing):
             for slot, process in together:
                 self._seat(slot, process)
             self.processes.update((worker.pid, worker) for worker in self.workers)
+            # After the forks, which are slower in a process of several threads. Who sees the thread sees workers.
+            thread = threading.Thread(target=collector.run, name=f"hardy-{self.title}", daemon=True)
+            thread.start()
+            self.thread = thread
         except BaseException:
             self._undo_start()
             raise
@@ -259,7 +261,7 @@ class Engine(Sharing):
         self.terminate()
         for process in workers:
             process.join()
-        self.join()
+        self.release()
 
     def _prepare(self, slot: Slot) -> Any:
         assert self._memory is not None

@@ -11,11 +11,11 @@ A task's life in the worker, and what its parent finds when the worker is killed
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # typeshed lacks it
 import itertools
 import logging
 import mmap
 import os
-import signal
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
@@ -118,7 +118,8 @@ def serve(
     """The life of a worker."""
     # Ctrl-C reaches every process of the terminal. The parent answers it for all; a handler, and not SIG_IGN,
     # for programs that a task starts get their default back.
-    signal.signal(signal.SIGINT, _leave_it_to_the_parent)
+    # Not by the module `signal`, whose enums are some 25 pages more for the child to copy.
+    _signal.signal(_signal.SIGINT, _leave_it_to_the_parent)
     desk = seat.memory.desk(seat.index)
     inside.sit_down(desk)
     if initializer is not None:

@@ -17,6 +17,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from hardy._core import runtime
 from hardy.errors import Closed
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ class PollableReader:
         """The oldest object; raises as `get` of the queue."""
         queue = self._get_queue()
         obj = queue.get()
-        if self._bell is not None:
-            self._bell.look_again(queue)
+        bell = self._own_bell()
+        if bell is not None:
+            bell.look_again(queue)
         return obj
 
     def poll(self, timeout: float | None = 0.0) -> bool:
@@ -72,10 +74,11 @@ class PollableReader:
     def fileno(self) -> int:
         """A descriptor that is readable while there is an object, or once none can come any more."""
         queue = self._get_queue()
-        if self._bell is None:
-            self._bell = _Bell(queue)
-        self._bell.look_again(queue)
-        return self._bell.fd
+        bell = self._own_bell()
+        if bell is None:
+            bell = self._bell = _Bell(queue)
+        bell.look_again(queue)
+        return bell.fd
 
     def _get_queue(self) -> _RingQueue:
         queue = self._queue()
@@ -83,9 +86,10 @@ class PollableReader:
             raise OSError("the queue of this reader is gone: keep the queue itself, not its _reader alone")
         return queue
 
-    def _forget_bell(self) -> None:
-        # The parent of this fork rings and reads the eventfd; the thread is the parent's, too.
-        self._bell = None
+    def _own_bell(self) -> _Bell | None:
+        # After a fork, the parent rings and reads the eventfd that was; the thread is the parent's, too.
+        bell = self._bell
+        return bell if bell is not None and bell.forks == runtime.fork_count() else None
 
 
 class PuttingWriter:
@@ -111,6 +115,7 @@ class _Bell:
     """An eventfd and the thread that rings it; both end with the queue."""
 
     def __init__(self, queue: _RingQueue) -> None:
+        self.forks = runtime.fork_count()
         self.fd = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._guard = threading.Lock()
         # Set while the bell is silent and the thread is to watch the queue.
@@ -160,11 +165,3 @@ def _has_something(queue: _RingQueue) -> bool:
         return not queue.empty()
     except Closed:
         return True
-
-
-def _after_fork_in_child() -> None:
-    for reader in list(_readers.values()):
-        reader._forget_bell()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
