@@ -19,7 +19,7 @@ __all__ = ["alive", "descendants", "end_tree", "memfds", "run_script", "wait_dea
 DUMP_S = 2.0
 
 # So that a script can import `helpers` as the tests do.
-_TESTS = str(Path(__file__).resolve().parents[1])
+_PATH = os.pathsep.join(filter(None, (str(Path(__file__).resolve().parents[1]), os.environ.get("PYTHONPATH"))))
 
 
 def end_tree(pid: int) -> None:
@@ -72,7 +72,7 @@ def run_script(
                 stdout=stdout,
                 stderr=stderr,
                 cwd=folder,
-                env={**os.environ, "PYTHONPATH": _TESTS, "PYTHONFAULTHANDLER": "1", **(env or {})},
+                env={**os.environ, "PYTHONPATH": _PATH, "PYTHONFAULTHANDLER": "1", **(env or {})},
             )
             try:
                 process.wait(timeout_s)

@@ -258,8 +258,7 @@ static void open_queue(int joinable)
     hdy_queue *q = &the_queue;
     memset(q, 0, sizeof *q);
     q->fd = memfd_create("hardy-threads", MFD_CLOEXEC);
-    q->arena = calloc(HDY_MAX_ARENAS, sizeof *q->arena);
-    if (q->fd < 0 || !q->arena || ftruncate(q->fd, (off_t)HDY_ARENA_BYTES))
+    if (q->fd < 0 || hdy_make_arena_list(q) < 0 || ftruncate(q->fd, (off_t)HDY_ARENA_BYTES))
         fail("memory", errno, 0);
     q->arena[0] = mmap(NULL, HDY_ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, q->fd, 0);
     if (q->arena[0] == MAP_FAILED)
@@ -297,9 +296,9 @@ static void run(const char *name, uint64_t messages, int joinable, int same_size
         fail(name, (long)v.count, 0);
     if (joinable && hdy_unfinished(the_queue.ring))
         fail("unfinished", (long)hdy_unfinished(the_queue.ring), 0);
+    char *first = the_queue.arena[0];
     hdy_unmap_arenas(&the_queue);
-    munmap(the_queue.arena[0], HDY_ARENA_BYTES);
-    free(the_queue.arena);
+    munmap(first, HDY_ARENA_BYTES);
     close(the_queue.fd);
 }
 

@@ -102,6 +102,10 @@ cdef str _text(const char *text, size_t room):
     return text[:strnlen(text, room)].decode("utf-8", "replace")
 
 
+# The counts of pools that have let go. (Not in an object of Python: those are not aligned to a cache line.)
+cdef hdy_pool _nobodys
+
+
 @cython.auto_pickle(False)
 cdef class Tally:
     """What became of a pool's calls, where others can read it.
@@ -113,7 +117,6 @@ cdef class Tally:
     cdef Py_buffer view
     cdef bint held
     cdef hdy_pool *at
-    cdef hdy_pool last
 
     def __init__(self, memory, str kind):
         if self.held:
@@ -134,8 +137,7 @@ cdef class Tally:
     def let_go(self):
         """Give the memory back; what is counted later is counted for nobody."""
         if self.held:
-            self.last = self.at[0]
-            self.at = &self.last
+            self.at = &_nobodys
             self.held = False
             PyBuffer_Release(&self.view)
 
