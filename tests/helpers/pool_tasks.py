@@ -26,6 +26,11 @@ def square(n: int) -> int:
     return n * n
 
 
+def put_pid_of_worker_in_the_place_of_square() -> None:
+    """In this worker alone."""
+    globals()["square"] = pid_of_worker
+
+
 def pid_of_worker(_: object = None) -> int:
     return os.getpid()
 

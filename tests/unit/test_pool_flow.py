@@ -14,7 +14,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from helpers.pool_tasks import add, array_sum, pid_of_worker, square, start_and_wait, use_a_pool, wait_for_file
+from helpers.pool_tasks import (
+    add,
+    array_sum,
+    pid_of_worker,
+    put_pid_of_worker_in_the_place_of_square,
+    square,
+    start_and_wait,
+    use_a_pool,
+    wait_for_file,
+)
 from helpers.procs import wait_dead
 from helpers.waiting import wait_until
 
@@ -256,6 +265,18 @@ def test_futures_work_with_the_tools_of_concurrent_futures() -> None:
         assert not concurrent.futures.wait(futures, GIVE_UP_S).not_done
 
     assert completed == set(called) == {n * n for n in range(20)}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_function_is_what_its_name_means_in_the_worker_when_the_task_runs(method: str) -> None:
+    """As with pickle: a function goes by its name."""
+    with hardy.ProcessPoolExecutor(1, hardy.get_context(method)) as executor:
+        before = executor.submit(square, 3).result(GIVE_UP_S)
+        executor.submit(put_pid_of_worker_in_the_place_of_square).result(GIVE_UP_S)
+
+        assert before == 9
+        assert executor.submit(square, 3).result(GIVE_UP_S) == executor.submit(pid_of_worker).result(GIVE_UP_S)
+        assert list(executor.map(square, [3, 4])) == list(executor.map(pid_of_worker, [3, 4]))
 
 
 @pytest.mark.parametrize("make", [hardy.Pool, hardy.ProcessPoolExecutor])

@@ -157,10 +157,10 @@ class Slot:
 
     def stop(self) -> None:
         """Let the worker end once it has dealt with what it was given."""
-        self.ring.put(TASK.pack(0, Kind.STOP), False)
+        self.ring.put(TASK.pack(0, Kind.STOP, 0), False)
 
 
 def _number(message: Any) -> int:
     data = message if type(message) is bytes else message.data
-    number, _ = TASK.unpack_from(data, len(data) - TASK.size)
+    number, _, _ = TASK.unpack_from(data, len(data) - TASK.size)
     return int(number)

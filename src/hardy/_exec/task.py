@@ -6,7 +6,7 @@ import itertools
 from typing import TYPE_CHECKING, Any, Protocol
 
 from hardy._exec.options import TaskOptions
-from hardy._exec.wire import TASK, Kind, pack
+from hardy._exec.wire import TASK, Kind, name_of, pack
 from hardy._proc import told
 
 if TYPE_CHECKING:
@@ -90,10 +90,14 @@ class Task:
         self.attempts = 1
         self.slot: Slot | None = None
         carried = told.observer.carried() if told.observer is not None else b""
-        trailer = carried + TASK.pack(task, kind | Kind.CARRIED if carried else kind)
-        places = ("function", "args", "kwargs") if kind == Kind.CALL else ("function", "items")
+        name = name_of(function) if main_is_there else b""
+        trailer = carried + name + TASK.pack(task, kind | Kind.CARRIED if carried else kind, len(name))
+        places: tuple[str, ...] = ("function", "args", "kwargs") if kind == Kind.CALL else ("function", "items")
+        sent = content
+        if name:
+            sent, places = content[1:], places[1:]
         self.message = message = pack(
-            content, trailer, by_value=True, main_is_there=main_is_there, places=places, base=base
+            sent, trailer, by_value=True, main_is_there=main_is_there, places=places, base=base
         )
         self.nbytes = len(message) if type(message) is bytes else message.nbytes
         self.content = content

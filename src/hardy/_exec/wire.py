@@ -5,14 +5,18 @@ cut). Its bytes are made before it is put and opened after it is taken, so that 
 travel nor one that cannot be rebuilt ever reaches the ring's own code: it concerns its task alone.
 
     task ring, one a worker:    parent -> worker    (function, arguments, named arguments) | (function, items)
+                                                    | either without its function, whose name is in the trailer
     result ring, one a pool:    workers -> parent   a value | a list of values | a failure
 """
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
 import struct
+import sys
+from types import FunctionType
 from typing import Any
 
 from hardy._core.memory import Segment
@@ -23,10 +27,10 @@ from hardy._stdlib.refusal import Refusal, carry
 from hardy._sync.handles import PackedSegment, pack_segment, unpack_segment
 from hardy.errors import CannotPickle
 
-__all__ = ["RESULT", "TASK", "Kind", "Message", "MessageRing", "open_message", "pack"]
+__all__ = ["RESULT", "TASK", "Kind", "Message", "MessageRing", "name_of", "open_message", "open_task", "pack"]
 
-# id, kind
-TASK = struct.Struct("<QB")
+# id, kind, length of the function's name
+TASK = struct.Struct("<QBB")
 # id, first item, count of items, kind
 RESULT = struct.Struct("<QIIB")
 
@@ -40,7 +44,7 @@ class Kind:
     STOP = 3
     # Items whose begin is noted one by one.
     TIMED = 4
-    # Before the trailer stands what an observer has given the task to carry.
+    # Before the function's name stands what an observer has given the task to carry.
     CARRIED = 64
 
     VALUE = 10
@@ -147,6 +151,38 @@ def _as_it_is(message: Message) -> tuple[bytes, list[Any]]:
 
 def _unopened(data: Any, buffers: Any = ()) -> Any:
     return Message(data, list(buffers)) if buffers else data
+
+
+_MOST_NAME_BYTES = 255
+
+
+def name_of(function: Any) -> bytes:
+    """The name by which pickle would send a function, if it is one that its module has; else nothing.
+
+    For pickle to write a function and to find it again takes as long as all the rest of a small call.
+    """
+    if type(function) is FunctionType:
+        module, name = function.__module__, function.__qualname__
+        try:
+            if sys.modules[module].__dict__.get(name) is function:
+                written = f"{module}\0{name}".encode("utf-8", "surrogatepass")
+                return written if len(written) <= _MOST_NAME_BYTES else b""
+        except (KeyError, TypeError):
+            pass  # somebody has given it a `__module__` that is none
+    return b""
+
+
+def open_task(message: Any, name: bytes) -> Any:
+    """What is in the message of a task, its function before the rest; raises as `open_message`."""
+    if not name:
+        return open_message(message)
+    module, _, attribute = name.decode("utf-8", "surrogatepass").partition("\0")
+    try:
+        function = sys.modules[module].__dict__[attribute]
+    except KeyError:
+        # Pickle imports the module, or says in its own words why it cannot.
+        function = pickle.Unpickler(io.BytesIO()).find_class(module, attribute)
+    return function, *open_message(message)
 
 
 class MessageRing(Queue):

@@ -25,7 +25,7 @@ from typing import Any
 from hardy._core import runtime, tracer
 from hardy._core.desk import DESK_BYTES, TALLY_BYTES, Desk, Doomed, Tally, Walk
 from hardy._exec import failure, inside
-from hardy._exec.wire import RESULT, TASK, Kind, MessageRing, open_message, pack
+from hardy._exec.wire import RESULT, TASK, Kind, MessageRing, open_task, pack
 from hardy._proc import told
 from hardy._proc.outcome import above_std_streams
 
@@ -144,12 +144,15 @@ def _take_one(seat: Seat, desk: Desk, max_tasks: int | None) -> bool:
     runtime.hit("pool.worker.before_take")
     message = seat.tasks.get()
     data = message if type(message) is bytes else message.data
-    task, kind = TASK.unpack_from(data, len(data) - TASK.size)
+    end = len(data) - TASK.size
+    task, kind, length = TASK.unpack_from(data, end)
     if kind == Kind.STOP:
         return False
+    name = bytes(data[end - length : end])
     carried = b""
     if kind & Kind.CARRIED:
-        carried = bytes(data[-TASK.size - told.CARRIED_BYTES : -TASK.size])
+        end -= length
+        carried = bytes(data[end - told.CARRIED_BYTES : end])
         kind &= ~Kind.CARRIED
     desk.take(task)
     runtime.hit("pool.worker.after_take")
@@ -157,12 +160,12 @@ def _take_one(seat: Seat, desk: Desk, max_tasks: int | None) -> bool:
         _wait_while_doomed(desk)
     runtime.hit("pool.worker.after_begin")
     if kind == Kind.CALL:
-        out = _call(desk, task, message, carried, seat.by_value)
+        out = _call(desk, task, message, name, carried, seat.by_value)
         _flush(seat)
         runtime.hit("pool.worker.before_result")
         seat.results.put(out)
     else:
-        _Run(seat, desk, task, kind, message, carried).go()
+        _Run(seat, desk, task, kind, message, name, carried).go()
     runtime.hit("pool.worker.after_result")
     ended = desk.end()
     runtime.hit("pool.worker.after_end")
@@ -181,11 +184,11 @@ def _flush(seat: Seat) -> None:
         told.observer.flush()
 
 
-def _call(desk: Desk, task: int, message: Any, carried: bytes, by_value: bool) -> Any:
+def _call(desk: Desk, task: int, message: Any, name: bytes, carried: bytes, by_value: bool) -> Any:
     function: Any = None
     try:
         try:
-            function, args, kwargs = open_message(message)
+            function, args, kwargs = open_task(message, name)
         except BaseException as error:
             return _failed(task, 0, failure.not_rebuilt(error))
         desk.show(function)
@@ -237,7 +240,7 @@ class _Run:
     lost with it, and those items are run again.
     """
 
-    def __init__(self, seat: Seat, desk: Desk, task: int, kind: int, message: Any, carried: bytes) -> None:
+    def __init__(self, seat: Seat, desk: Desk, task: int, kind: int, message: Any, name: bytes, carried: bytes) -> None:
         self._seat = seat
         self._carried = carried
         self._put = seat.results.put
@@ -246,6 +249,7 @@ class _Run:
         self._task = task
         self._kind = kind
         self._message = message
+        self._function_name = name
         self._first = 0
         self._values: list[Any] = []
         self._raised = 0
@@ -254,7 +258,7 @@ class _Run:
     def go(self) -> None:
         """Run all items, each to its value or failure."""
         try:
-            function, items = open_message(self._message)
+            function, items = open_task(self._message, self._function_name)
             count = len(items)
         except BaseException as error:
             said = tuple(failure.not_rebuilt(error))
