@@ -16,6 +16,7 @@ ROW_VARIANTS = (
     "row of the dead stays",
 )
 DEADLOCK_VARIANTS = ("seen too late", "not older than the look")
+SIGNAL_VARIANTS = ("who acquired it is taken to release it",)
 
 
 def wait_row(broken: str = "") -> Model:
@@ -120,11 +121,13 @@ def wait_row(broken: str = "") -> Model:
     )
 
 
-def deadlock(broken: str = "") -> Model:
+def deadlock(broken: str = "", is_signal: bool = False) -> Model:
     """Two take and free two locks, each in an order of its own choice, each twice; R looks for a circle.
 
     A row is (lock, since), what its thread saw (holder, when). Times are kept as their ranks. A circle is true when
-    each holds the lock that the other waits for. Nobody dies: a death ends a deadlock, and makes none.
+    each holds the lock that the other waits for, and nobody else may release it. Nobody dies: a death ends a
+    deadlock, and makes none. `is_signal`: what A takes first it takes by acquire(); its thread stands there as "a", and
+    S may release it, once.
     """
     both, locks = ("A", "B"), ("L", "M")
     times = [*(f"{field}.{who}" for who in both for field in ("since", "at", "saw at", "got since", "got at"))]
@@ -153,7 +156,7 @@ def deadlock(broken: str = "") -> Model:
         return "name"
 
     def name(s: State, me: str) -> str:  # its thread
-        s[f"thread.{s[f'wants.{me}']}"] = me
+        s[f"thread.{s[f'wants.{me}']}"] = "a" if is_signal and me == "A" and s["left.A"] == 1 else me
         s[f"has.{me}"] += s[f"wants.{me}"]
         return "end_of_wait"
 
@@ -195,6 +198,17 @@ def deadlock(broken: str = "") -> Model:
         s[f"has.{me}"] = s[f"has.{me}"][1:]
         return "next"
 
+    def anothers(s: State, me: str) -> str | None:  # hdy_lock_free, by one who does not hold it
+        if s["thread.M"] != "a":
+            return None
+        s["thread.M"] = ""
+        s["has.A"] = s["has.A"].replace("M", "")
+        return "word"
+
+    def anothers_word(s: State, me: str) -> str:
+        s["word.M"] = ""
+        return DONE
+
     def read(who: str, then: str) -> Action:  # circle_of: one row after the other
         def action(s: State, me: str) -> str:
             s[f"got since.{who}"], s[f"got at.{who}"] = s[f"since.{who}"], s[f"saw at.{who}"]
@@ -206,7 +220,8 @@ def deadlock(broken: str = "") -> Model:
     def judge(s: State, me: str) -> str:
         is_older = broken == "not older than the look"
         for who, other in (("A", "B"), ("B", "A")):
-            if s[f"got.{who}"] != other or not s[f"got since.{other}"]:
+            trusted = s[f"got.{who}"].upper() if broken.startswith("who acquired") else s[f"got.{who}"]
+            if trusted != other or not s[f"got since.{other}"]:
                 return DONE
             if s[f"got since.{other}"] >= s[f"got at.{who}"] and not is_older:
                 return DONE
@@ -215,7 +230,7 @@ def deadlock(broken: str = "") -> Model:
     def report(s: State, me: str) -> str | None:  # the second reading: the same waits
         if any(s[f"since.{who}"] != s[f"got since.{who}"] for who in both):
             return DONE
-        s["false"] = any(
+        s["false"] = s["thread.M"] == "a" or any(
             not s[f"since.{a}"] or s[f"wants.{a}"] not in s[f"has.{b}"] for a, b in (("A", "B"), ("B", "A"))
         )
         return DONE
@@ -239,14 +254,24 @@ def deadlock(broken: str = "") -> Model:
     variables |= {f"{field}.{who}": "" for who in both for field in texts}
     variables |= {**dict.fromkeys(times, 0), "left.A": 2, "left.B": 2, "false": False}
     return Model(
-        f"deadlock {broken}",
+        f"deadlock {broken} {is_signal}",
         variables,
         # Which of the two locks is the first makes no difference.
-        {"A": {**mover, "start": choose("M")}, "B": mover, "R": looker},
+        {
+            "A": {**mover, "start": choose("M")},
+            "B": mover,
+            "R": looker,
+            **({"S": {"start": anothers, "word": anothers_word}} if is_signal else {}),
+        },
         crashes=0,
         invariant=lambda s: "a deadlock was reported that is none" if s["false"] else "",
         goal=lambda s: True,
     )
 
 
-MODELS = [(wait_row, ROW_VARIANTS), (deadlock, DEADLOCK_VARIANTS)]
+def signal(broken: str = "") -> Model:
+    """The same with a lock that another may release."""
+    return deadlock(broken, is_signal=True)
+
+
+MODELS = [(wait_row, ROW_VARIANTS), (deadlock, DEADLOCK_VARIANTS), (signal, SIGNAL_VARIANTS)]
