@@ -198,14 +198,14 @@ def deadlock(broken: str = "", is_signal: bool = False) -> Model:
         s[f"has.{me}"] = s[f"has.{me}"][1:]
         return "next"
 
-    def anothers(s: State, me: str) -> str | None:  # hdy_lock_free, by one who does not hold it
+    def free_of_a(s: State, me: str) -> str | None:  # hdy_lock_free, by one who does not hold it
         if s["thread.M"] != "a":
             return None
         s["thread.M"] = ""
         s["has.A"] = s["has.A"].replace("M", "")
         return "word"
 
-    def anothers_word(s: State, me: str) -> str:
+    def free_word_of_a(s: State, me: str) -> str:
         s["word.M"] = ""
         return DONE
 
@@ -261,7 +261,7 @@ def deadlock(broken: str = "", is_signal: bool = False) -> Model:
             "A": {**mover, "start": choose("M")},
             "B": mover,
             "R": looker,
-            **({"S": {"start": anothers, "word": anothers_word}} if is_signal else {}),
+            **({"S": {"start": free_of_a, "word": free_word_of_a}} if is_signal else {}),
         },
         crashes=0,
         invariant=lambda s: "a deadlock was reported that is none" if s["false"] else "",
