@@ -285,5 +285,13 @@ MUTANTS = (
         ("lifeline",),
         ("tests/unit/test_process_death.py", PROCESSES),
     ),
+    Mutant(
+        "lifeline: who joins a child does not give it back to the thread",
+        "lifeline.h",
+        "        hdy_line_watch(e->pidfd, token);\n    if (e)\n",
+        "        ;\n    if (e)\n",
+        ("lifeline",),
+        ("tests/unit/test_lifeline.py",),
+    ),
     *QUEUE_MUTANTS,
 )
