@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from chaos import items, ledger
 from chaos.ledger import ACK, DONE, GET, ITEM, NACK, PUT, TAKE, Ledger, Record
 
-_NEVER = 1 << 63
+NEVER = 1 << 63
 _MOST_LINES = 12
 
 
@@ -96,13 +96,23 @@ def _deaths(book: Ledger) -> dict[tuple[int, int], int]:
     return noticed
 
 
-def judge(book: Ledger, producers: range, consumers: range, *, drained: bool) -> Fates:
+def judge(
+    book: Ledger,
+    producers: range,
+    consumers: range,
+    *,
+    drained: bool,
+    killed: Mapping[tuple[int, int], int] | None = None,
+    main_killed: int = NEVER,
+) -> Fates:
     """The fates of a round of a queue.
 
     Args:
         book: the ledger.
         producers: their seats.
         consumers: theirs; the main process's is the last.
+        killed: seat and life of each process that was sent a signal, and when.
+        main_killed: when the main process was, and with it all others soon.
         drained: whether the queue was emptied in the end. If the main process was killed, what was in the queue went
             with it, and only what came out can be judged.
     """
@@ -111,14 +121,14 @@ def judge(book: Ledger, producers: range, consumers: range, *, drained: bool) ->
     deaths = _deaths(book)
     taken: list[tuple[int, Record, int]] = []  # item, record, seat
     hands: list[_Hand] = []
-    leases = _Leases(fates, deaths)
+    leases = _Leases(fates, {**(killed or {}), **deaths}, main_killed)
     for seat in consumers:
         cut: Record | None = None
         for record in book.read(seat):
             if record.op == TAKE and record.end == 0:
                 continue  # its lease goes to another: no excuse for an item that is missing
             if record.op == GET and record.end == 0:
-                died = deaths.get((seat, record.incarnation), _NEVER)
+                died = deaths.get((seat, record.incarnation), NEVER)
                 hands.append(_Hand(seat, record.incarnation, record.start, died, max(record.extra, 1)))
                 cut = record
             elif record.op in (GET, TAKE) and record.code & ledger.REFUSED:
@@ -182,7 +192,7 @@ def _judge_order(fates: Fates, taken: list[tuple[int, Record, int]]) -> None:
     for item, record, _ in taken:
         by_seat[items.seat_of(item)].setdefault(item, record)
     for records in by_seat.values():
-        earliest, earliest_item = _NEVER, 0
+        earliest, earliest_item = NEVER, 0
         for item in sorted(records, reverse=True):
             record = records[item]
             if record.start > earliest:
@@ -207,7 +217,7 @@ def _name_holders(
         ends[items.seat_of(item)][item] = record.end
     windows = {}
     for seat, of_seat in ends.items():
-        earliest = _NEVER
+        earliest = NEVER
         waiting = sorted((item for item in missing if items.seat_of(item) == seat), reverse=True)
         later = sorted(of_seat, reverse=True)
         at = 0
@@ -219,7 +229,7 @@ def _name_holders(
     rooms: dict[_Hand, list[int]] = {hand: [] for hand in hands}
 
     def place(item: int, tried: set[_Hand]) -> bool:
-        there, gone = windows.get(item, (puts.start[item], _NEVER))
+        there, gone = windows.get(item, (puts.start[item], NEVER))
         for hand, held in rooms.items():
             if hand in tried or hand.died < there or hand.start > gone:
                 continue
@@ -255,9 +265,10 @@ def _slowest(puts: _Puts, taken: list[tuple[int, Record, int]]) -> float:
 class _Leases:
     """The takes, acks and nacks of a TaskQueue."""
 
-    def __init__(self, fates: Fates, deaths: dict[tuple[int, int], int]) -> None:
+    def __init__(self, fates: Fates, deaths: dict[tuple[int, int], int], main_killed: int) -> None:
         self._fates = fates
         self._deaths = deaths
+        self._main_killed = main_killed
         self._by_item: dict[int, list[tuple[Record, int]]] = defaultdict(list)
 
     def add(self, record: Record, seat: int) -> None:
@@ -313,9 +324,9 @@ class _Leases:
                 and first.end <= record.start < second.end
                 for record, holder in records
             )
-            died = self._deaths.get((seat, first.incarnation), _NEVER)
-            # The world notices a death some time after the queue may have, and at the end perhaps not at all.
-            if not given_back and died == _NEVER and not self._has_newer_life(seat, first.incarnation):
+            # The world notices a death some time after the queue may have, and after its own not at all.
+            has_died = (seat, first.incarnation) in self._deaths or self._has_newer_life(seat, first.incarnation)
+            if not given_back and not has_died and second.end < self._main_killed:
                 self._fates.say("doubled", f"{name} went to consumer {other} while consumer {seat} lived and held it")
 
     def _has_newer_life(self, seat: int, incarnation: int) -> bool:

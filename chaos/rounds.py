@@ -87,6 +87,7 @@ class Round:
         self._book = Ledger(SEATS + 1, RECORDS)
         self._scope = Scope(NATIVE.get(plan.kit, "/_multiprocessing"))
         self._kills: list[Kill] = []
+        self._main_killed = fates.NEVER
         self._zombies = watch.Zombies()
         self._progress = watch.Progress(self._book, hang_s)
         self._output = tempfile.TemporaryFile(mode="w+", errors="replace")  # noqa: SIM115 (closed in run)
@@ -133,6 +134,7 @@ class Round:
         if self.result.wrong or main.poll() is not None:
             return False
         if self.plan.kill_main:
+            self._main_killed = time.monotonic_ns()
             kill_main(main, self.result)
             return False
         words[ledger.PHASE] = ledger.DRAINING
@@ -326,7 +328,14 @@ class Round:
             result.counts.update(verdict.counts)
             result.wrong += verdict.wrong
         else:
-            judged = fates.judge(book, range(PRODUCERS), range(PRODUCERS, SEATS + 1), drained=whole)
+            judged = fates.judge(
+                book,
+                range(PRODUCERS),
+                range(PRODUCERS, SEATS + 1),
+                drained=whole,
+                killed={(kill.seat, kill.incarnation): kill.at for kill in self._kills},
+                main_killed=self._main_killed,
+            )
             result.counts.update(judged.counts)
             result.wrong += judged.wrong
             result.named += judged.named

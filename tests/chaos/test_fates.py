@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -45,8 +47,8 @@ class Book:
             self.pens[seat].begin(GET, 0, 1)
         self.pens[MAIN].note(NOTICED, seat << 32 | 1)
 
-    def judge(self) -> fates.Fates:
-        return fates.judge(self.ledger, range(1), range(1, 4), drained=True)
+    def judge(self, **killed: Any) -> fates.Fates:
+        return fates.judge(self.ledger, range(1), range(1, 4), drained=True, **killed)
 
 
 @pytest.fixture
@@ -169,6 +171,19 @@ def test_a_lease_given_again_is_doubled_when_unmarked_or_its_holder_lives(
     book.take(item, deliveries, OTHER)
 
     assert bad(book.judge()) == {"doubled": 1}
+
+
+def test_a_lease_may_be_given_again_when_nobody_could_notice_its_holders_death(book: Book) -> None:
+    """The main process notices, until it is killed itself: then the killer's own list counts, and its own death."""
+    item = book.put(0)
+    book.take(item, 1, ack=False)
+    between = time.monotonic_ns()
+    book.take(item, 2, OTHER)
+
+    assert bad(book.judge(killed={(CONSUMER, 1): between})) == {}
+    assert bad(book.judge(killed={(PRODUCER, 1): between})) == {"doubled": 1}
+    assert bad(book.judge(main_killed=between)) == {}
+    assert bad(book.judge(main_killed=time.monotonic_ns())) == {"doubled": 1}
 
 
 def test_a_lease_is_doubled_when_it_comes_after_its_acknowledgement(book: Book) -> None:
