@@ -24,8 +24,8 @@ brackets; where the range spans 1, the rounds do not agree on who is faster, and
 _AIMS = """\
 Ratios to the baseline of each table: the standard library's, where there is one. The last column is what the prototype
 of hardy's core reached, on another machine; a ratio moves with the machine and its load. "Reached" compares medians.
-What bounds those that are not reached: [design/0001-queues.md](design/0001-queues.md), and for starts
-[design/0015-start.md](design/0015-start.md)."""
+What bounds those that are not reached: [design/0014-speed.md](design/0014-speed.md), for starts
+[design/0015-start.md](design/0015-start.md), for pools [design/0007-pools.md](design/0007-pools.md)."""
 
 _AHEAD = "Hardy is ahead of every peer in every cell, in every round."
 
