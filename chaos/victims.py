@@ -7,13 +7,14 @@ import os
 import platform
 import signal
 import struct
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 _GET_ROBUST_LIST = {"x86_64": 274, "aarch64": 100}.get(platform.machine())
 _libc = ctypes.CDLL(None, use_errno=True)
 # How long a stopped process may take to be stopped: it is on its way back from a system call.
-_STOP_TRIES = 2000
+_STOP_S = 1.0
 
 
 def state_of(pid: int) -> str:
@@ -81,13 +82,16 @@ class Target:
         """SIGSTOP, and wait until no instruction of it runs; False when it has ended instead."""
         if not self.send(signal.SIGSTOP):
             return False
-        for _ in range(_STOP_TRIES):
+        end = time.monotonic() + _STOP_S
+        while time.monotonic() < end:
             state = state_of(self.pid)
             if state in ("T", "t"):
                 return True
             if state in ("", "Z", "X"):
                 return False
             os.sched_yield()
+        # It may be about to.
+        self.send(signal.SIGCONT)
         return False
 
     def close(self) -> None:

@@ -259,7 +259,7 @@ MUTANTS = (
         "        hdy_store(&b->slot[slot].status, status);",
         "        ;",
         ("board", "lifeline"),
-        ("tests/unit/test_process_death.py", "tests/unit/test_sync_lock.py", PROCESSES),
+        ("tests/unit/test_lifeline.py",),
     ),
     Mutant(
         "board: a claim keeps the identity of the slot's former process",

@@ -308,3 +308,39 @@ def test_board_loses_no_place_when_claimers_are_killed() -> None:
     """)
 
     assert done.stdout == "4095 -1\n", done.stderr
+
+
+def test_board_says_how_a_process_ended_that_is_reaped() -> None:
+    """To all who ask, long after the kernel has forgotten it."""
+    done = run_script("""
+        import os
+        import hardy
+        from hardy._core import board
+
+        if __name__ == "__main__":
+            process = hardy.get_context("fork").Process(target=os._exit, args=(3,), name="leaver")
+            process.start()
+            process.join()
+            print(board.describe_pid(process.pid) == ("leaver", process.pid, 3))
+    """)
+
+    assert done.stdout == "True\n", done.stderr
+
+
+def test_place_on_the_board_that_is_claimed_again_is_nobodys() -> None:
+    """Else the next process would be taken for the former one until it has said who it is."""
+    done = run_script("""
+        import hardy
+        from hardy._core import board, look
+
+        if __name__ == "__main__":
+            for name in "one", "two":
+                process = hardy.get_context("fork").Process(target=int, name=name)
+                process.start()
+                process.join()
+            for _ in range(4200):
+                board.claim("next", False)
+            print([row["name"] for row in look.own_board()])
+    """)
+
+    assert done.stdout == "['MainProcess']\n", done.stderr

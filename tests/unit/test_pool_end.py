@@ -112,15 +112,17 @@ def test_program_ends_that_never_shuts_down(method: str) -> None:
     """An executor's tasks are finished first, as there; a pool's workers are ended."""
     done = run_script(
         """
+        import os
         import sys
         import hardy
         from helpers.pool_tasks import square
 
         if __name__ == "__main__":
             executor = hardy.ProcessPoolExecutor(2, hardy.get_context(sys.argv[1]))
-            executor.submit(square, 3).add_done_callback(lambda future: print(future.result(), flush=True))
+            # One write each: two threads' prints may mix.
+            executor.submit(square, 3).add_done_callback(lambda future: os.write(1, f"{future.result()}\\n".encode()))
             pool = hardy.get_context(sys.argv[1]).Pool(2)
-            print(pool.map(square, [2]), flush=True)
+            os.write(1, f"{pool.map(square, [2])}\\n".encode())
         """,
         method,
     )
